@@ -1,0 +1,146 @@
+"""Loading a model from a folder, in the published form or our own, and saving our own.
+
+Our own form is ``config.json``, ``model.safetensors`` and ``vae.safetensors``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from songbloom.checkpoints.published import Recipe, net_recipe, vae_recipe
+from songbloom.checkpoints.resolvers import load_config
+from songbloom.checkpoints.tensor_files import SafetensorsFile, TensorFile, TorchFile, write_safetensors
+from songbloom.errors import CheckpointError, OutputError
+from songbloom.model.config import ModelConfig
+from songbloom.model.network import SongBloomNet
+from songbloom.model.vae import build_vae
+
+CONFIG, NET, VAE = "config.json", "model.safetensors", "vae.safetensors"
+GROUP = 16  # tensors copied per mapping of a file: the peak stays near the size of the weights
+
+
+@dataclass
+class LoadedModel:
+    """A configuration with its weights in place."""
+
+    config: ModelConfig
+    net: SongBloomNet
+    vae: Any
+
+
+def load_folder(
+    folder: Path, name: str = "model", *, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu"
+) -> LoadedModel:
+    """Load the model in ``folder``: our own form if it has a ``config.json``, else the published ``NAME.yaml``.
+
+    The network is cast to ``dtype``; the VAE stays float32.
+
+    Raises:
+        CheckpointError: files are missing, are not plain tensors, or do not fit the configuration.
+    """
+    if (folder / CONFIG).is_file():
+        return _load_native(folder, dtype, torch.device(device))
+    if (folder / f"{name}.yaml").is_file():
+        return _load_published(folder, name, dtype, torch.device(device))
+    raise CheckpointError(f"{folder} holds no model: neither {CONFIG} nor {name}.yaml is there")
+
+
+def _load_native(folder: Path, dtype: torch.dtype, device: torch.device) -> LoadedModel:
+    try:
+        data = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder / CONFIG} cannot be read: {error}") from error
+    config = ModelConfig.from_dict(data)
+    net, vae = _empty(config)
+    _fill(net, SafetensorsFile(folder / NET), _same_name, dtype, device)
+    _fill(vae, SafetensorsFile(folder / VAE), _same_name, torch.float32, device)
+    return LoadedModel(config, net.eval(), vae.eval())
+
+
+def _load_published(folder: Path, name: str, dtype: torch.dtype, device: torch.device) -> LoadedModel:
+    data = load_config(folder / f"{name}.yaml")
+    config = ModelConfig.from_published(_with_vae_config(data))
+    net, vae = _empty(config)
+    weights = Path(data.get("pretrained_path") or "")
+    source = TorchFile(weights if weights.is_file() else folder / f"{name}.pt")
+    in_model = sorted(n for n in source.names if n.startswith("vae."))
+    _fill(net, source, net_recipe, dtype, device, ignore=in_model)
+    if in_model:
+        others = source.names - set(in_model)
+        _fill(vae, source, lambda n: vae_recipe(n, "vae.vae."), torch.float32, device, ignore=others)
+    else:
+        _fill(vae, TorchFile(Path(data["vae"]["vae_ckpt"])), vae_recipe, torch.float32, device)
+    return LoadedModel(config, net.eval(), vae.eval())
+
+
+def _with_vae_config(data: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with the contents of the VAE's JSON file in place of its path."""
+    path = Path(data["vae"]["vae_cfg"])
+    try:
+        return data | {"vae": data["vae"] | {"vae_cfg": json.loads(path.read_text(encoding="utf-8"))}}
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"VAE configuration {path} cannot be read: {error}") from error
+
+
+def _empty(config: ModelConfig) -> tuple[SongBloomNet, Any]:
+    """The modules without storage; :func:`_fill` gives them tensors."""
+    with torch.device("meta"):
+        return SongBloomNet(config.net), build_vae(config.vae)
+
+
+def _same_name(name: str) -> Recipe:
+    return Recipe((name,), lambda tensors: tensors[0])
+
+
+def _fill(
+    module: nn.Module,
+    source: TensorFile,
+    recipe: Callable[[str], Recipe],
+    dtype: torch.dtype,
+    device: torch.device,
+    ignore: Iterable[str] = (),
+) -> None:
+    """Give ``module`` its tensors from ``source``, few at a time."""
+    recipes = {name: recipe(name) for name in module.state_dict()}
+    expected = {part for r in recipes.values() for part in r.parts}
+    _report_mismatch(source.path, expected - source.names, source.names - expected - set(ignore))
+    state: dict[str, Tensor] = {}
+    names = iter(recipes)
+    while group := list(islice(names, GROUP)):
+        tensors = source.read(part for name in group for part in recipes[name].parts)
+        for name in group:
+            state[name] = recipes[name].combine([tensors[part] for part in recipes[name].parts]).to(device, dtype)
+        del tensors
+    try:
+        module.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{source.path} does not fit its configuration: {error}") from error
+
+
+def _report_mismatch(path: Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:
+    lists = [(sorted(missing), "missing"), (sorted(unexpected), "unexpected")]
+    parts = [f"{len(names)} {what}: {', '.join(names)}" for names, what in lists if names]
+    if parts:
+        raise CheckpointError(f"{path} does not fit its configuration; tensors {'; '.join(parts)}")
+
+
+def save_native(folder: Path, model: LoadedModel) -> None:
+    """Write our own form into ``folder``; each file is written aside and renamed, the configuration last."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_safetensors(folder / NET, model.net.state_dict())
+        write_safetensors(folder / VAE, model.vae.state_dict())
+        part = folder / (CONFIG + ".part")
+        part.write_text(json.dumps(model.config.to_dict(), ensure_ascii=False, indent=1), encoding="utf-8")
+        os.replace(part, folder / CONFIG)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error}") from error

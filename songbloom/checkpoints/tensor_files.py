@@ -1,0 +1,87 @@
+"""Files of named tensors, read without running code and without keeping mapped pages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from songbloom.errors import CheckpointError, OutputError
+
+
+class TensorFile(Protocol):
+    """A file of named tensors. ``read`` maps the file, copies the wanted tensors and unmaps it again."""
+
+    path: Path
+    names: frozenset[str]
+
+    def read(self, names: Iterable[str]) -> dict[str, Tensor]: ...
+
+
+class SafetensorsFile:
+    """A ``.safetensors`` file.
+
+    Raises:
+        CheckpointError: the file is missing or is not safetensors.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with safe_open(path, "pt") as file:
+                self.names = frozenset(file.keys())
+        except FileNotFoundError as error:
+            raise CheckpointError(f"{path.name} is missing from {path.parent}") from error
+        except SafetensorError as error:
+            raise CheckpointError(f"{path} is no readable safetensors file: {error}") from error
+
+    def read(self, names: Iterable[str]) -> dict[str, Tensor]:
+        with safe_open(self.path, "pt") as file:
+            return {name: file.get_tensor(name) for name in names}
+
+
+class TorchFile:
+    """A ``.pt``/``.ckpt`` file of a flat dict of tensors, or one under ``state_dict``.
+
+    Raises:
+        CheckpointError: the file is missing, is no checkpoint, or holds anything but tensors (code is never run).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.names = frozenset(self._map())
+
+    def _map(self) -> Mapping[str, Tensor]:
+        try:
+            data = torch.load(self.path, map_location="cpu", mmap=True, weights_only=True)
+        except FileNotFoundError as error:
+            raise CheckpointError(f"{self.path.name} is missing from {self.path.parent}") from error
+        except Exception as error:  # torch raises many kinds for files it cannot or must not load
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise CheckpointError(f"{self.path} cannot be read as a file of plain tensors: {reason}") from error
+        if isinstance(data, dict) and isinstance(data.get("state_dict"), dict):
+            data = data["state_dict"]
+        if not isinstance(data, dict) or not all(isinstance(t, Tensor) for t in data.values()):
+            raise CheckpointError(f"{self.path} does not hold a flat dictionary of tensors")
+        return data
+
+    def read(self, names: Iterable[str]) -> dict[str, Tensor]:
+        data = self._map()
+        return {name: data[name].clone() for name in names}
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write ``tensors`` aside and rename, so that a reader never sees half a file."""
+    part = path.with_name(path.name + ".part")
+    try:
+        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, part)
+        os.replace(part, path)
+    except (OSError, SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written: {error}") from error

@@ -1,0 +1,64 @@
+"""From the language model's logits to the next sketch token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+REPETITION_PENALTY = 1.1
+
+
+@dataclass(frozen=True)
+class TokenSampling:
+    """How tokens are drawn. ``temperature`` <= 0 means greedy; top_p > 0 takes precedence over top_k."""
+
+    temperature: float = 0.9
+    top_k: int = 100
+    top_p: float = 0.0
+    penalty_repeat: bool = True
+    penalty_window: int = 50
+
+
+def guide(conditional: Tensor, null: Tensor, coef: float) -> Tensor:
+    """Classifier-free guidance: null + (conditional - null) * coef."""
+    return null + (conditional - null) * coef
+
+
+def penalize_repeats(logits: Tensor, pool: Tensor, num_pitch: int) -> Tensor:
+    """Divide the logits [B, V] of every id in ``pool`` [B, window] below ``num_pitch`` by 1.1, once per id.
+
+    The published rule ignores the sign: a negative logit becomes larger. Checkpoints are tuned with it.
+    """
+    seen = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, pool, True)
+    seen[:, num_pitch:] = False
+    return torch.where(seen, logits / REPETITION_PENALTY, logits)
+
+
+def filter_probabilities(probs: Tensor, *, top_k: int, top_p: float) -> Tensor:
+    """Keep the smallest set above ``top_p``, or else every p not below the ``top_k``-th (ties kept); renormalise."""
+    if top_p > 0:
+        ranked, order = probs.sort(dim=-1, descending=True)
+        ranked = ranked.masked_fill(ranked.cumsum(-1) - ranked > top_p, 0.0)
+        probs = torch.zeros_like(probs).scatter(-1, order, ranked)
+    elif 0 < top_k < probs.shape[-1]:
+        threshold = probs.topk(top_k, dim=-1).values[..., -1:]
+        probs = probs.masked_fill(probs < threshold, 0.0)
+    else:
+        return probs
+    return probs / probs.sum(-1, keepdim=True)
+
+
+def sample_token(logits: Tensor, sampling: TokenSampling, noise: Tensor) -> Tensor:
+    """One token per row, [B], from guided and penalised ``logits`` [B, V].
+
+    Args:
+        noise: Exp(1) draws [B, V]: argmax(p / noise) is a draw from the categorical p, so a seed gives the same
+            tokens on every device.
+    """
+    if sampling.temperature <= 0:
+        return logits.argmax(-1)
+    probs = (logits / sampling.temperature).softmax(-1)
+    probs = filter_probabilities(probs, top_k=sampling.top_k, top_p=sampling.top_p)
+    return (probs / noise.to(probs.dtype)).argmax(-1)

@@ -1,0 +1,84 @@
+"""The whole SongBloom network without the VAE: conditions, sketch LM, refiner and the embeddings between them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from songbloom.model.conditions import LyricsCondition, StyleCondition
+from songbloom.model.config import NetConfig
+from songbloom.model.kv_cache import KVCache
+from songbloom.model.refiner import Refiner
+from songbloom.model.sketch_lm import SketchLM
+
+
+class SongBloomNet(nn.Module):
+    """One sequence for both models: bos, then per block ``bs`` token embeddings and one latent embedding."""
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.dim
+        self.lyrics = LyricsCondition(config.lyrics, dim)
+        self.style = StyleCondition(config.latent_dim, dim, config.prompt_max_len)
+        self.bos = nn.Parameter(torch.zeros(dim))
+        self.token_embedding = nn.Embedding(config.num_pitch + 2, dim)
+        self.lm = SketchLM(dim, config.num_heads, config.lm_layers, config.rotary_base)
+        self.classifier = nn.Sequential(
+            nn.Linear(dim, dim, bias=False), nn.SiLU(), nn.Linear(dim, config.vocab_size)
+        )
+        self.latent_embedding = nn.Sequential(
+            nn.Flatten(), nn.Linear(config.block_size * config.latent_dim, dim), nn.SiLU(), nn.Linear(dim, dim)
+        )
+        self.refiner = Refiner(
+            dim, config.num_heads, config.diff_layers, config.latent_dim, config.timestep_features
+        )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.bos.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.bos.device
+
+    def prefix(self, style_latents: Tensor | None, phonemes: str | None) -> Tensor:
+        """The prefix of one row [n, D]: style first, then lyrics.
+
+        Args:
+            style_latents: [L, F], or None for the null style (zeros).
+            phonemes: the published phoneme string, or None for null lyrics.
+        """
+        pad = self.config.pad_prefix
+        lyrics = self.lyrics(self.lyrics.tokenizer.encode(phonemes), pad=pad)
+        if style_latents is None:
+            style = lyrics.new_zeros(self.config.prompt_max_len, lyrics.shape[-1])
+        else:
+            style = self.style(style_latents[None], pad=pad)[0]
+        return torch.cat([style.to(lyrics.dtype), lyrics])
+
+    def guidance_prefixes(self, style_latents: Tensor, phonemes: str) -> Tensor:
+        """The conditional and the null prefix of a song, [2, n, D], equally long."""
+        conditional = self.prefix(style_latents, phonemes)
+        null = self.prefix(None, None) if self.config.pad_prefix else torch.zeros_like(conditional)
+        return torch.stack([conditional, null])
+
+    def embed_block(self, tokens: Tensor, latents: Tensor) -> Tensor:
+        """The sequence of whole blocks [B, k*(bs+1), D] from tokens [B, k*bs] and latents [B, L, k*bs]."""
+        block, batch = self.config.block_size, tokens.shape[0]
+        embedded = self.token_embedding(tokens).unflatten(1, (-1, block))
+        frames = latents.transpose(1, 2).reshape(-1, block, self.config.latent_dim)
+        latent = self.latent_embedding(frames.to(embedded.dtype)).view(batch, -1, 1, self.config.dim)
+        return torch.cat([embedded, latent], dim=2).flatten(1, 2)
+
+    def new_cache(self, batch: int, capacity: int) -> KVCache:
+        config = self.config
+        return KVCache(
+            config.lm_layers,
+            batch,
+            config.num_heads,
+            capacity,
+            config.head_dim,
+            dtype=self.dtype,
+            device=self.device,
+        )

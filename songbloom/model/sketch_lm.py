@@ -1,0 +1,111 @@
+"""The sketch language model: a Llama-style causal transformer over embeddings.
+
+It has no token table of its own: its input is the prefix (style clip, lyrics) followed by the song's sequence of
+sketch-token and latent embeddings (see ``songbloom.model.network``).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from songbloom.model.kv_cache import KVCache
+from songbloom.model.rotary import rotary_table, rotate
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) * weight, the mean of squares in float32."""
+
+    def __init__(self, dim: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed = F.rms_norm(x.float(), (x.shape[-1],), eps=self.eps)
+        return self.weight * normed.to(x.dtype)
+
+
+class SwiGLU(nn.Module):
+    """down(silu(gate(x)) * up(x)); gate and up are one projection."""
+
+    def __init__(self, dim: int, inner: int) -> None:
+        super().__init__()
+        self.gate_up = nn.Linear(dim, 2 * inner, bias=False)
+        self.down = nn.Linear(inner, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)
+
+
+class CausalAttention(nn.Module):
+    """Multi-head causal self-attention over everything in the cache and the new positions."""
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads, self.head_dim = num_heads, dim // num_heads
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.out = nn.Linear(dim, dim, bias=False)
+
+    def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated queries and keys, and values: each [B, heads, N, head_dim]."""
+        batch, length, _ = x.shape
+        qkv = self.qkv(x).view(batch, length, 3, self.num_heads, self.head_dim).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.unbind(0)
+        return rotate(q, cos, sin), rotate(k, cos, sin), v
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None, layer: int) -> Tensor:
+        q, k, v = self.project(x, cos, sin)
+        past = 0
+        if cache is not None:
+            past = cache.position
+            k, v = cache.update(layer, k, v)
+        y = F.scaled_dot_product_attention(q, k, v, **_causal(x.shape[1], past, x.device))
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
+def _causal(new: int, past: int, device: torch.device) -> dict:
+    """The mask argument of SDPA for ``new`` positions after ``past`` cached ones."""
+    if past == 0:
+        return {"is_causal": new > 1}
+    if new == 1:
+        return {}
+    return {"attn_mask": torch.ones(new, past + new, dtype=torch.bool, device=device).tril(past)}
+
+
+class DecoderLayer(nn.Module):
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.attn_norm = RMSNorm(dim)
+        self.attn = CausalAttention(dim, num_heads)
+        self.mlp_norm = RMSNorm(dim)
+        self.mlp = SwiGLU(dim, 4 * dim)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None, layer: int) -> Tensor:
+        x = x + self.attn(self.attn_norm(x), cos, sin, cache, layer)
+        return x + self.mlp(self.mlp_norm(x))
+
+
+class SketchLM(nn.Module):
+    """Pre-norm decoder layers and a final norm."""
+
+    def __init__(self, dim: int, num_heads: int, num_layers: int, rotary_base: float) -> None:
+        super().__init__()
+        self.head_dim, self.rotary_base = dim // num_heads, rotary_base
+        self.layers = nn.ModuleList(DecoderLayer(dim, num_heads) for _ in range(num_layers))
+        self.norm = RMSNorm(dim)
+
+    def rotary(self, x: Tensor, past: int = 0) -> tuple[Tensor, Tensor]:
+        positions = torch.arange(past, past + x.shape[1], device=x.device)
+        return rotary_table(positions, self.head_dim, self.rotary_base, x.dtype)
+
+    def forward(self, x: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Hidden states after the final norm, [B, N, D], for new inputs ``x`` [B, N, D]."""
+        cos, sin = self.rotary(x, cache.position if cache is not None else 0)
+        for index, layer in enumerate(self.layers):
+            x = layer(x, cos, sin, cache, index)
+        if cache is not None:
+            cache.advance(x.shape[1])
+        return self.norm(x)

@@ -1,0 +1,86 @@
+"""Songs decoded once into one file of 16-bit samples, which training reads at random through a memory map."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+
+from songbloom.errors import InvalidInput
+
+
+class AudioCache:
+    """``audio.i16`` (samples, interleaved channels, int16) and ``audio.json`` (its songs) in a run folder.
+
+    Args:
+        folder: where the two files are or will be.
+        sample_rate, channels: of every song.
+    """
+
+    def __init__(self, folder: Path, sample_rate: int, channels: int) -> None:
+        self._samples, self._index = folder / "audio.i16", folder / "audio.json"
+        self.sample_rate, self.channels = sample_rate, channels
+        self.songs: list[dict] = json.loads(self._index.read_text()) if self._index.exists() else []
+        self._map: np.ndarray | None = None
+
+    def add_folder(self, corpus: Path) -> None:
+        """Append the songs ``*.flac`` of `corpus` that the cache does not hold yet.
+
+        Raises:
+            InvalidInput: if there is no song at all, or one has another sample rate or channel count.
+        """
+        known = {song["name"] for song in self.songs}
+        new = [path for path in sorted(corpus.rglob("*.flac")) if str(path.relative_to(corpus)) not in known]
+        end = sum(song["length"] for song in self.songs)
+        with self._samples.open("r+b" if self._samples.exists() else "wb") as out:
+            out.seek(end * self.channels * 2)  # over a song whose copying was interrupted
+            for path in new:
+                audio, rate = soundfile.read(path, dtype="int16", always_2d=True)
+                if rate != self.sample_rate or audio.shape[1] != self.channels:
+                    remedy = f"expected {self.sample_rate} Hz and {self.channels} channels, not {rate} and {audio.shape[1]}."
+                    raise InvalidInput("corpus", str(path), remedy)
+                out.write(audio.tobytes())
+                name = str(path.relative_to(corpus))
+                self.songs.append({"name": name, "start": end, "length": len(audio), "split": _split_of(path)})
+                end += len(audio)
+            out.truncate()
+        if not self.songs:
+            raise InvalidInput("corpus", str(corpus), "holds no *.flac songs; make some with `songbloom corpus`.")
+        aside = self._index.with_suffix(".part")
+        aside.write_text(json.dumps(self.songs), encoding="utf-8")
+        aside.replace(self._index)
+        self._map = np.memmap(self._samples, dtype=np.int16, mode="r").reshape(-1, self.channels)
+
+    def length(self, song: int) -> int:
+        """Samples of a song."""
+        return self.songs[song]["length"]
+
+    def read(self, song: int, start: int, count: int) -> Tensor:
+        """Samples [channels, count] float32 in -1..1 of a song from `start` on."""
+        assert self._map is not None, "call add_folder first"
+        first = self.songs[song]["start"] + start
+        return torch.from_numpy(self._map[first : first + count].T.astype(np.float32) / 32768)
+
+    def split(self, held_out: int) -> tuple[list[int], list[int]]:
+        """Indices of songs to measure on and of songs to train on.
+
+        Songs whose label says ``"split": "test"`` (or anything but ``"train"``) are never trained on; `held_out` of
+        them are measured. Where no song says so, the last `held_out` songs are held out, if more than those exist.
+        """
+        test = [i for i, song in enumerate(self.songs) if song["split"] != "train"]
+        train = [i for i, song in enumerate(self.songs) if song["split"] == "train"]
+        if not test and len(train) > held_out > 0:
+            test, train = train[-held_out:], train[:-held_out]
+        if not train:
+            raise InvalidInput("corpus", len(self.songs), "every song is held out; nothing is left to train on.")
+        return test[:held_out], train
+
+
+def _split_of(path: Path) -> str:
+    label = path.with_suffix(".json")
+    values = json.loads(label.read_text(encoding="utf-8")) if label.exists() else {}
+    return str(values.get("split", "train")) if isinstance(values, dict) else "train"

@@ -1,0 +1,375 @@
+"""Train the bundled model's autoencoder: `python -m songbloom.train.autoencoder --corpus FOLDER --run FOLDER`.
+
+The encoder is fitted in seconds and never changes afterwards (the run folder then holds ``ENCODER_FROZEN``), so
+latents of any snapshot of a run are latents of all its snapshots; only the decoder goes on training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from songbloom.errors import InvalidInput
+from songbloom.model.stft_vae import StftVae, StftVaeConfig
+from songbloom.train.audio_cache import AudioCache
+from songbloom.train.losses_audio import (
+    MultiResolutionMelLoss,
+    log_spectral_distance,
+    scale_invariant_sdr,
+    spectrum_loss,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AutoencoderTraining:
+    """How to train; the sizes of the network are `StftVaeConfig`'s."""
+
+    batch_size: int = 4
+    segment_latents: int = 12
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 2e-5
+    weight_decay: float = 1e-3
+    warmup_steps: int = 50
+    ema_decay: float = 0.998
+    whitening: float = 0.5
+    fit_hours: float = 1.5  # of audio the encoder is fitted to
+    latent_noise: float = 0.12  # largest RMS added to latents, so that the decoder forgives a generator's errors
+    resolutions_per_step: int = 2
+    phase_rounds: int = 0  # rounds of Griffin-Lim inside the training graph
+    log_mel_weight: float = 1.0
+    root_magnitude_weight: float = 10.0
+    spectrum_weight: float = 1.0
+    turn_weight: float = 0.2
+    held_out_songs: int = 4
+    log_steps: int = 50
+    export_minutes: float = 3.0
+    precision: str = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("float32", "bfloat16"):
+            raise InvalidInput("precision", self.precision, "must be float32 or bfloat16.")
+        for name in ("batch_size", "segment_latents", "resolutions_per_step", "log_steps"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(name, getattr(self, name), "must be at least 1.")
+
+
+@dataclass
+class TrainingState:
+    """All that a resumed run needs; tensors and numbers only, so that it loads without running code."""
+
+    model: StftVae
+    ema: StftVae
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    step: int = 0
+    seconds: float = 0.0
+
+    def save(self, path: Path) -> None:
+        content = {
+            "model": self.model.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        aside = path.with_suffix(".part")
+        torch.save(content, aside)
+        aside.replace(path)
+
+    def load(self, path: Path) -> None:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        self.model.load_state_dict(content["model"])
+        self.ema.load_state_dict(content["ema"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.generator.set_state(content["generator"])
+        self.step, self.seconds = content["step"], content["seconds"]
+
+
+def save_autoencoder(model: StftVae, folder: Path) -> None:
+    """Write ``ema.safetensors`` (half precision) and ``config.json`` into `folder`, each replaced as a whole."""
+    weights = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in model.state_dict().items()}
+    aside = folder / "ema.safetensors.part"
+    save_file(weights, aside, metadata={"kind": "stft_vae"})
+    aside.replace(folder / "ema.safetensors")
+    write_text(folder / "config.json", json.dumps({"kind": "stft_vae", **model.config.to_dict()}, indent=1) + "\n")
+
+
+def load_autoencoder(folder: Path) -> StftVae:
+    """The `StftVae` that `save_autoencoder` wrote, in float32 and evaluation mode."""
+    values = json.loads((folder / "config.json").read_text())
+    values.pop("kind")
+    model = StftVae(StftVaeConfig.from_dict(values))
+    model.load_state_dict({k: v.float() for k, v in load_file(folder / "ema.safetensors").items()})
+    return model.eval()
+
+
+def write_text(path: Path, text: str) -> None:
+    aside = path.with_suffix(path.suffix + ".part")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+def random_segments(
+    cache: AudioCache, songs: list[int], training: AutoencoderTraining, ratio: int, generator: torch.Generator
+) -> Tensor:
+    """A batch [B, 2, segment] of random cuts, longer songs more often; random gain and swapped channels."""
+    segment = training.segment_latents * ratio
+    lengths = torch.tensor([max(0, cache.length(song) - segment) for song in songs], dtype=torch.float64)
+    if lengths.sum() == 0:
+        raise InvalidInput("segment_latents", training.segment_latents, "no song of the corpus is that long.")
+    picked = torch.multinomial(lengths, training.batch_size, replacement=True, generator=generator)
+    batch = []
+    for index in picked.tolist():
+        fraction, decibels, swap = torch.rand(3, generator=generator).tolist()
+        audio = cache.read(songs[index], int(fraction * lengths[index]), segment)
+        audio = audio * 10 ** ((6 * decibels - 4) / 20)
+        batch.append(audio.flip(0) if swap < 0.5 else audio)
+    return torch.stack(batch)
+
+
+def training_loss(
+    model: StftVae,
+    mel_loss: MultiResolutionMelLoss,
+    audio: Tensor,
+    training: AutoencoderTraining,
+    generator: torch.Generator,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The weighted sum and its parts for audio [B, 2, n]; only the decoder has parameters to train."""
+    config = model.config
+    device_type = audio.device.type
+    with torch.no_grad():
+        target = model.mid_side_spectrum(audio)
+        latents, _ = model.encode(audio)
+        level = training.latent_noise * torch.rand(len(audio), 1, 1, generator=generator).to(audio.device)
+        latents = latents + level * torch.randn(latents.shape, generator=generator).to(audio.device)
+    with torch.autocast(device_type, torch.bfloat16, enabled=training.precision == "bfloat16"):
+        spectrum = model.decode_spectrum(latents)
+    decoded = model.waveform(spectrum, training.phase_rounds)
+    magnitude, turn = spectrum_loss(spectrum, target, config.floor, config.sample_rate)
+
+    # Mid carries the words and is compared always; one of left, right and side in turn keeps the stereo picture.
+    left_right_side = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, -0.5]], device=audio.device)
+    other = left_right_side[int(torch.randint(3, (1,), generator=generator))]
+    mixing = torch.stack([torch.full_like(other, 0.5), other])
+    order = torch.randperm(len(mel_loss.windows), generator=generator)[: training.resolutions_per_step]
+    windows = [mel_loss.windows[i] for i in order.tolist()]
+    log_mel, root = mel_loss(mixing @ decoded, mixing @ audio, windows)
+    loss = (
+        training.spectrum_weight * magnitude
+        + training.turn_weight * turn
+        + training.log_mel_weight * log_mel
+        + training.root_magnitude_weight * root
+    )
+    return loss, {"loss": loss, "magnitude": magnitude, "turn": turn, "log_mel": log_mel, "root": root}
+
+
+def learning_rate(training: AutoencoderTraining, step: int, progress: float) -> float:
+    """Linear warm-up by steps, then a cosine over `progress` (0..1 of the training time)."""
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    rate = training.final_learning_rate + (training.learning_rate - training.final_learning_rate) * cosine
+    return rate * min(1.0, (step + 1) / training.warmup_steps)
+
+
+@torch.no_grad()
+def update_ema(ema: StftVae, model: StftVae, decay: float, step: int) -> None:
+    """Move `ema` towards `model`; a short memory at first, so that early snapshots are usable."""
+    decay = min(decay, (1 + step) / (10 + step))
+    for average, value in zip(ema.parameters(), model.parameters(), strict=True):
+        average.lerp_(value, 1 - decay)
+
+
+@torch.no_grad()
+def measure(model: StftVae, cache: AudioCache, songs: list[int], seconds: float = 10.0) -> dict[str, float]:
+    """Log-spectral distance of mid and side (dB) and SI-SDR of mid (dB) over the first `seconds` of `songs`."""
+    totals = {"lsd_mid": 0.0, "lsd_side": 0.0, "si_sdr": 0.0, "side_level": 0.0}
+    device = model.patch_mean.device
+    for song in songs:
+        n = min(cache.length(song), int(seconds * model.sample_rate))
+        audio = cache.read(song, 0, n)[None].to(device)
+        decoded = model.decode(model.encode(audio)[0])[..., :n]
+        mid, side = (audio[:, 0] + audio[:, 1]) / 2, (audio[:, 0] - audio[:, 1]) / 2
+        mid_out, side_out = (decoded[:, 0] + decoded[:, 1]) / 2, (decoded[:, 0] - decoded[:, 1]) / 2
+        totals["lsd_mid"] += float(log_spectral_distance(mid_out, mid))
+        totals["lsd_side"] += float(log_spectral_distance(side_out, side))
+        totals["si_sdr"] += float(scale_invariant_sdr(mid_out, mid))
+        totals["side_level"] += float(10 * torch.log10((side_out.square().mean() + 1e-9) / (side.square().mean() + 1e-9)))
+    return {name: round(total / max(1, len(songs)), 3) for name, total in totals.items()}
+
+
+def fit_encoder(model: StftVae, cache: AudioCache, songs: list[int], training: AutoencoderTraining, run: Path) -> None:
+    """Fit the encoder to evenly spread songs and write the marker file with the latents' deviations."""
+    total = sum(cache.length(song) for song in songs)
+    stride = max(1, math.ceil(total / (training.fit_hours * 3600 * model.sample_rate)))
+
+    def pieces() -> Iterator[Tensor]:
+        piece = 30 * model.sample_rate
+        for song in songs[::stride]:
+            for start in range(0, cache.length(song) - model.downsampling_ratio + 1, piece):
+                yield cache.read(song, start, min(piece, cache.length(song) - start))
+
+    std = model.fit_analysis(pieces(), training.whitening)
+    write_text(run / "ENCODER_FROZEN", json.dumps({"latent_std": [round(v, 4) for v in std.tolist()]}) + "\n")
+
+
+def train_autoencoder(
+    config: StftVaeConfig,
+    corpus_folder: Path | str,
+    run_folder: Path | str,
+    *,
+    minutes: float,
+    threads: int = 1,
+    resume: bool = True,
+    training: AutoencoderTraining | None = None,
+    device: str = "cpu",
+    initial_weights: Path | None = None,
+) -> Path:
+    """Train a `StftVae` until its run has lasted `minutes` altogether, and export its averaged weights.
+
+    The run folder receives ``audio.i16`` (the decoded corpus), ``log.jsonl``, ``state.pt`` (to resume from),
+    ``ema.safetensors`` and ``config.json`` (see `save_autoencoder`), all replaced as a whole.
+
+    Args:
+        config: sizes of the network.
+        corpus_folder: songs ``*.flac`` of the config's sample rate, with ``*.json`` beside them.
+        run_folder: made if missing.
+        minutes: of training time, earlier runs in the same folder included; the learning rate falls over this span.
+        threads: of the CPU.
+        resume: go on from ``state.pt`` if there is one; otherwise start over.
+        initial_weights: folder of exported weights to start from where there is no state to resume.
+    Returns:
+        The path of the exported weights.
+    Raises:
+        InvalidInput: for an empty corpus or songs of another format.
+    """
+    training = training or AutoencoderTraining()
+    if minutes <= 0:
+        raise InvalidInput("minutes", minutes, "must be above 0.")
+    torch.set_num_threads(threads)
+    run = Path(run_folder)
+    run.mkdir(parents=True, exist_ok=True)
+    cache = AudioCache(run, config.sample_rate, config.audio_channels)
+    cache.add_folder(Path(corpus_folder))
+    held_out, songs = cache.split(training.held_out_songs)
+
+    torch.manual_seed(training.seed)
+    model, ema = StftVae(config), StftVae(config)
+    if initial_weights is not None:
+        model.load_state_dict(load_autoencoder(initial_weights).state_dict())
+    model.to(device)
+    ema.to(device)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=training.learning_rate, betas=(0.9, 0.98), weight_decay=training.weight_decay
+    )
+    state = TrainingState(model, ema, optimizer, torch.Generator().manual_seed(training.seed))
+    if resume and (run / "state.pt").exists():
+        state.load(run / "state.pt")
+    else:
+        if initial_weights is None:
+            fit_encoder(model, cache, songs, training, run)
+        ema.load_state_dict(model.state_dict())
+        save_autoencoder(ema, run)
+    write_text(run / "training.json", json.dumps({"minutes": minutes, **asdict(training)}, indent=1) + "\n")
+    _run_steps(state, cache, songs, held_out, training, run, minutes)
+    return run / "ema.safetensors"
+
+
+def _run_steps(
+    state: TrainingState,
+    cache: AudioCache,
+    songs: list[int],
+    held_out: list[int],
+    training: AutoencoderTraining,
+    run: Path,
+    minutes: float,
+) -> None:
+    model, ema = state.model, state.ema
+    device = model.patch_mean.device
+    mel_loss = MultiResolutionMelLoss(model.sample_rate, floor=model.config.floor).to(device)
+    sums: dict[str, float] = {}
+    counted = 0
+    last_export, clock = state.seconds, time.monotonic()
+    with (run / "log.jsonl").open("a", encoding="utf-8") as log:
+        while state.seconds < 60 * minutes:
+            rate = learning_rate(training, state.step, state.seconds / (60 * minutes))
+            for group in state.optimizer.param_groups:
+                group["lr"] = rate
+            audio = random_segments(cache, songs, training, model.downsampling_ratio, state.generator).to(device)
+            loss, parts = training_loss(model, mel_loss, audio, training, state.generator)
+            state.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            if torch.isfinite(norm):
+                state.optimizer.step()
+                update_ema(ema, model, training.ema_decay, state.step)
+            state.step += 1
+            counted += 1
+            for name, value in {**parts, "gradient": norm}.items():
+                sums[name] = sums.get(name, 0.0) + float(value)
+            now = time.monotonic()
+            state.seconds, clock = state.seconds + now - clock, now
+            if counted == training.log_steps:
+                _log(log, state, {name: round(total / counted, 4) for name, total in sums.items()} | {"rate": rate})
+                sums, counted = {}, 0
+            if state.seconds - last_export > 60 * training.export_minutes:
+                _export(log, state, cache, held_out, run)
+                last_export = state.seconds
+                clock = time.monotonic()
+        _export(log, state, cache, held_out, run)
+
+
+def _log(log: Any, state: TrainingState, values: dict[str, float]) -> None:
+    record = {"step": state.step, "minutes": round(state.seconds / 60, 2), **values}
+    log.write(json.dumps(record) + "\n")
+    log.flush()
+    logger.info("%s", record)
+
+
+def _export(log: Any, state: TrainingState, cache: AudioCache, held_out: list[int], run: Path) -> None:
+    save_autoencoder(state.ema, run)
+    state.save(run / "state.pt")
+    _log(log, state, measure(state.ema, cache, held_out))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m songbloom.train.autoencoder", description=__doc__)
+    parser.add_argument("--corpus", type=Path, required=True, help="folder of songs (*.flac)")
+    parser.add_argument("--run", type=Path, required=True, help="folder for weights, state and log")
+    parser.add_argument("--minutes", type=float, default=40.0, help="training time, earlier runs included")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--fresh", action="store_true", help="ignore a state left by an earlier run")
+    parser.add_argument("--initial-weights", type=Path, help="folder of exported weights to go on from")
+    parser.add_argument("--network", type=json.loads, default={}, help="JSON object of StftVaeConfig options")
+    parser.add_argument("--training", type=json.loads, default={}, help="JSON object of AutoencoderTraining options")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    train_autoencoder(
+        StftVaeConfig.from_dict(options.network),
+        options.corpus,
+        options.run,
+        minutes=options.minutes,
+        threads=options.threads,
+        resume=not options.fresh,
+        training=AutoencoderTraining(**options.training),
+        device=options.device,
+        initial_weights=options.initial_weights,
+    )
+
+
+if __name__ == "__main__":
+    main()

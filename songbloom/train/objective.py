@@ -1,0 +1,87 @@
+"""The training loss of the network: next sketch token, and the flow of each block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from songbloom.model.network import SongBloomNet
+
+
+@dataclass
+class TrainingOutput:
+    """Predictions and targets of a batch; ``blocks`` counts the valid blocks of all songs, song 0's first."""
+
+    token_logits: Tensor  # [B, n, V]
+    token_targets: Tensor  # [B, n] int64, ``config.ignore`` where there is no loss
+    velocity: Tensor  # [blocks, bs, L]
+    velocity_target: Tensor  # [blocks, bs, L]
+    token_loss: Tensor
+    flow_loss: Tensor
+
+
+def training_forward(
+    net: SongBloomNet,
+    prefixes: Sequence[Tensor],
+    tokens: Tensor,
+    latents: Tensor,
+    lengths: Tensor,
+    *,
+    flow_times: Tensor,
+    flow_noise: Tensor,
+) -> TrainingOutput:
+    """One teacher-forced pass.
+
+    Args:
+        prefixes: each song's prefix [n, D].
+        tokens: [B, k*bs], anything beyond ``lengths``.
+        latents: [B, L, k*bs].
+        lengths: frames of each song, whole blocks, [B].
+        flow_times: t of each valid block [blocks].
+        flow_noise: [blocks, bs, L].
+    """
+    config = net.config
+    block, batch = config.block_size, tokens.shape[0]
+    sequence = torch.cat([net.bos.expand(batch, 1, -1), net.embed_block(tokens, latents)], dim=1)
+    hidden = _run_lm(net, prefixes, sequence)
+
+    # bos and each latent embedding predict the next block's first token, each token but the last its successor.
+    in_blocks = hidden[:, 1:].unflatten(1, (-1, block + 1))
+    predicting = torch.cat([in_blocks[:, :, : block - 1], in_blocks[:, :, block:]], dim=2).flatten(1, 2)
+    token_logits = net.classifier(torch.cat([hidden[:, :1], predicting], dim=1))
+    frame = torch.arange(tokens.shape[1] + 1, device=tokens.device)
+    targets = F.pad(tokens, (0, 1)).where(frame < lengths[:, None], torch.full_like(frame, config.eos))
+    targets = targets.where(frame <= lengths[:, None], torch.full_like(frame, config.ignore))
+
+    frames = latents.transpose(1, 2).unflatten(1, (-1, block))
+    history = F.pad(frames, (0, 0, 0, 0, 1, 0))[:, :-1]
+    valid = torch.arange(frames.shape[1], device=tokens.device) < (lengths // block)[:, None]
+    h = in_blocks[:, :, block - 1][valid]
+    s = net.token_embedding(tokens).unflatten(1, (-1, block))[valid]
+    data, t = frames[valid], flow_times[:, None, None]
+    velocity = net.refiner((1 - t) * data + t * flow_noise, flow_times, h, s, history[valid])
+    velocity_target = flow_noise - data
+    return TrainingOutput(
+        token_logits=token_logits,
+        token_targets=targets,
+        velocity=velocity,
+        velocity_target=velocity_target,
+        token_loss=F.cross_entropy(token_logits.flatten(0, 1).float(), targets.flatten(), ignore_index=config.ignore),
+        flow_loss=F.mse_loss(velocity.float(), velocity_target.float()),
+    )
+
+
+def _run_lm(net: SongBloomNet, prefixes: Sequence[Tensor], sequence: Tensor) -> Tensor:
+    """Hidden states of ``sequence`` [B, n, D] behind prefixes of any length; padding comes last in each row."""
+    lengths = [len(p) for p in prefixes]
+    longest = max(lengths)
+    rows = [
+        F.pad(torch.cat([p, row]), (0, 0, 0, longest - len(p)))
+        for p, row in zip(prefixes, sequence.to(prefixes[0].dtype), strict=True)
+    ]
+    hidden = net.lm(torch.stack(rows))
+    return torch.stack([row[n : n + sequence.shape[1]] for row, n in zip(hidden, lengths, strict=True)])
