@@ -33,6 +33,9 @@ def training_forward(
     *,
     flow_times: Tensor,
     flow_noise: Tensor,
+    flow_blocks: Tensor | None = None,
+    flow_null: Tensor | None = None,
+    history_noise: Tensor | None = None,
 ) -> TrainingOutput:
     """One teacher-forced pass.
 
@@ -43,10 +46,15 @@ def training_forward(
         lengths: frames of each song, whole blocks, [B].
         flow_times: t of each valid block [blocks].
         flow_noise: [blocks, bs, L].
+        flow_blocks: which blocks the flow is trained on, [B, k] bool; all valid ones if None. There may be none.
+        flow_null: blocks whose h and s are dropped for guidance, [blocks] bool.
+        history_noise: added to the latents the models read (not to those they learn to paint), [B, L, k*bs]: at
+            inference they are the model's own.
     """
     config = net.config
     block, batch = config.block_size, tokens.shape[0]
-    sequence = torch.cat([net.bos.expand(batch, 1, -1), net.embed_block(tokens, latents)], dim=1)
+    read = latents if history_noise is None else latents + history_noise
+    sequence = torch.cat([net.bos.expand(batch, 1, -1), net.embed_block(tokens, read)], dim=1)
     hidden = _run_lm(net, prefixes, sequence)
 
     # bos and each latent embedding predict the next block's first token, each token but the last its successor.
@@ -58,10 +66,14 @@ def training_forward(
     targets = targets.where(frame <= lengths[:, None], torch.full_like(frame, config.ignore))
 
     frames = latents.transpose(1, 2).unflatten(1, (-1, block))
-    history = F.pad(frames, (0, 0, 0, 0, 1, 0))[:, :-1]
+    history = F.pad(read.transpose(1, 2).unflatten(1, (-1, block)), (0, 0, 0, 0, 1, 0))[:, :-1]
     valid = torch.arange(frames.shape[1], device=tokens.device) < (lengths // block)[:, None]
+    if flow_blocks is not None:
+        valid = valid & flow_blocks
     h = in_blocks[:, :, block - 1][valid]
     s = net.token_embedding(tokens).unflatten(1, (-1, block))[valid]
+    if flow_null is not None:
+        h, s = h.masked_fill(flow_null[:, None], 0), s.masked_fill(flow_null[:, None, None], 0)
     data, t = frames[valid], flow_times[:, None, None]
     velocity = net.refiner((1 - t) * data + t * flow_noise, flow_times, h, s, history[valid])
     velocity_target = flow_noise - data
@@ -71,7 +83,7 @@ def training_forward(
         velocity=velocity,
         velocity_target=velocity_target,
         token_loss=F.cross_entropy(token_logits.flatten(0, 1).float(), targets.flatten(), ignore_index=config.ignore),
-        flow_loss=F.mse_loss(velocity.float(), velocity_target.float()),
+        flow_loss=F.mse_loss(velocity.float(), velocity_target.float()) if len(t) else velocity.sum() * 0,
     )
 
 

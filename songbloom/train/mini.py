@@ -1,0 +1,99 @@
+"""The recipe of songbloom_mini: configuration, and the stages that end in the bundled weights.
+
+1. corpus: songs composed and sung by ``songbloom.corpus``.
+2. autoencoder: ``songbloom.train.autoencoder`` on the corpus' audio.
+3. labels: the network's language model on endlessly composed labels, no audio needed.
+4. songs: the whole network on the encoded corpus.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import torch
+
+from songbloom.corpus.phones import PHONES, VOWELS
+from songbloom.model.config import LyricsConfig, NetConfig
+from songbloom.model.network import SongBloomNet
+from songbloom.train.examples import STAGES, Example, SongStore, batches, compose_examples
+from songbloom.train.sketch_codes import NUM_CODES, meaningful_init
+from songbloom.train.trainer import Trainer, TrainSettings, initialise
+
+log = logging.getLogger(__name__)
+
+FRAME_RATE = 12.5
+CLIP_FRAMES = (38, 125)  # style clips of 3 to 10 s
+STRUCTURES = ("[intro]", "[outro]", "[bridge]", "[inst]", "[verse]", "[chorus]", "[silence]")
+
+
+def vocabulary() -> tuple[str, ...]:
+    """Lyric tokens: null, section tags, separators, and CMUdict's symbols with their stress."""
+    symbols = [p + stress for p in PHONES for stress in (("0", "1", "2") if p in VOWELS else ("",))]
+    return ("", *STRUCTURES, ",", ".", *symbols)
+
+
+def net_config() -> NetConfig:
+    return NetConfig(
+        dim=256,
+        num_heads=4,
+        lm_layers=4,
+        diff_layers=4,
+        num_pitch=NUM_CODES,
+        block_size=16,
+        latent_dim=128,
+        timestep_features=256,
+        rotary_base=20000.0,
+        lyrics=LyricsConfig(vocab=vocabulary(), max_len=600, max_sentences=40, context=2),
+        prompt_max_len=CLIP_FRAMES[1],
+        pad_prefix=False,
+    )
+
+
+def new_net(seed: int = 0) -> SongBloomNet:
+    """A network with initial weights; token embedding and classifier start from the codes' meaning."""
+    net = SongBloomNet(net_config())
+    initialise(net, seed)
+    std = net.config.init_std
+    with torch.no_grad():
+        for weight in (net.token_embedding.weight, net.classifier[2].weight):
+            weight.copy_(meaningful_init(weight.shape[0], weight.shape[1], std=std, seed=3))
+    return net
+
+
+def curriculum(done: float) -> int:
+    """The stage of :data:`songbloom.train.examples.STAGES` at a share of the run."""
+    return sum(done >= share for share in (0.35, 0.55, 0.8))
+
+
+def pretrain_labels(run: Path, settings: TrainSettings, weights: Path | None = None) -> None:
+    """Teach the language model lyrics, melody and form from labels alone: from single lines to whole songs."""
+    trainer = Trainer(new_net(settings.seed), run, settings)
+    if weights:
+        trainer.start_from(weights)
+    seeds = count(settings.seed * 1_000_003 + trainer.step)
+
+    def data(done: float) -> Iterator[list[Example]]:
+        stage = len(STAGES) - 1 if weights else curriculum(done)
+        examples = compose_examples(next(seeds), stage, frame_rate=FRAME_RATE, block_size=trainer.net.config.block_size)
+        return batches(examples, budget=settings.batch_positions)
+
+    trainer.train(data)
+
+
+def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path | None = None) -> None:
+    """Train the whole network on encoded songs (:class:`songbloom.train.examples.SongStore`)."""
+    trainer = Trainer(new_net(settings.seed), run, settings)
+    if weights:
+        trainer.start_from(weights)
+    seeds = count(settings.seed * 1_000_003 + trainer.step)
+
+    def data(done: float) -> Iterator[list[Example]]:
+        songs = SongStore(store)  # read again: the store may have grown
+        log.info("%d songs", len(songs))
+        examples = songs.examples(next(seeds), block_size=trainer.net.config.block_size, clip_frames=CLIP_FRAMES)
+        return batches(examples, budget=settings.batch_positions)
+
+    trainer.train(data)

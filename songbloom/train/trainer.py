@@ -1,0 +1,275 @@
+"""Training of the sketch LM and the refiner together; resumable, with averaged weights and a log as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from songbloom.checkpoints.tensor_files import write_safetensors
+from songbloom.model.network import SongBloomNet
+from songbloom.train.attention_guide import CURRENT_LAYER, NEXT_LAYER, AttentionProbe
+from songbloom.train.examples import Example, stack_latents, stack_tokens
+from songbloom.train.objective import training_forward
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Recipe of a run. Losses: tokens + ``flow_weight`` * flow + ``guide_weight`` * guided attention."""
+
+    minutes: float
+    learning_rate: float = 2e-3
+    warmup_steps: int = 100
+    decay_from: float = 0.6  # share of the run after which the rate falls linearly to 5 %
+    weight_decay: float = 0.02
+    batch_positions: int = 3000
+    flow_blocks: int = 48  # blocks a step the refiner learns from, 0 for labels alone
+    flow_weight: float = 0.5
+    guide_weight: float = 0.3
+    unconditional: float = 0.1  # share of songs without any condition
+    no_style: float = 0.1
+    flow_null: float = 0.1  # share of blocks without h and s
+    history_noise: float = 0.1
+    ema: float = 0.999
+    seed: int = 0
+    dtype: str = "float32"
+    gradient_accumulation: int = 1
+    checkpoint_minutes: float = 3.0
+
+
+class Trainer:
+    """One run folder: ``state.pt`` (to resume), ``ema.safetensors`` (to use), ``log.jsonl``."""
+
+    def __init__(self, net: SongBloomNet, run: Path, settings: TrainSettings, device: str = "cpu") -> None:
+        self.net, self.run, self.settings = net.to(device), run, settings
+        self.device = torch.device(device)
+        run.mkdir(parents=True, exist_ok=True)
+        decayed = [p for p in net.parameters() if p.dim() > 1]
+        plain = [p for p in net.parameters() if p.dim() <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=settings.learning_rate,
+            betas=(0.9, 0.95),
+        )
+        self.ema = {n: t.detach().clone() for n, t in net.state_dict().items()}
+        self.step, self.seconds = 0, 0.0
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        if (run / "state.pt").exists():
+            self._resume()
+
+    def _resume(self) -> None:
+        state = torch.load(self.run / "state.pt", map_location=self.device, weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.ema = state["ema"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.generator.manual_seed(self.settings.seed + self.step)
+        log.info("resumed %s at step %d after %.1f minutes", self.run, self.step, self.seconds / 60)
+
+    def start_from(self, weights: Path) -> None:
+        """Begin with weights alone; tensors that are missing or shaped differently keep their initial values."""
+        if self.step:
+            return
+        loaded, own = load_file(weights), self.net.state_dict()
+        fitting = {n: t.to(own[n].dtype) for n, t in loaded.items() if n in own and own[n].shape == t.shape}
+        self.net.load_state_dict(fitting, strict=False)
+        self.ema = {n: t.detach().clone() for n, t in self.net.state_dict().items()}
+        log.info("started from %d of %d tensors of %s", len(fitting), len(own), weights)
+
+    def save(self) -> None:
+        """Write the resumable state and the averaged weights, each aside and renamed."""
+        part = self.run / "state.pt.part"
+        state = {
+            "net": self.net.state_dict(),
+            "ema": self.ema,
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        torch.save(state, part)
+        os.replace(part, self.run / "state.pt")
+        write_safetensors(self.run / "ema.safetensors", self.ema)
+
+    def train(self, data: Callable[[float], Iterator[list[Example]]]) -> None:
+        """Train until the settings' minutes of training time are used up.
+
+        Args:
+            data: (share of the run done) -> batches; asked again whenever a tenth of the run is done.
+        """
+        settings, total = self.settings, self.settings.minutes * 60
+        sums: dict[str, float] = {}
+        counted, saved_at, logged_at = 0, self.seconds, self.seconds
+        tenth, stream = -1, iter(())
+        self.net.train()
+        while self.seconds < total:
+            began = time.monotonic()
+            done = self.seconds / total
+            if int(done * 20) != tenth:
+                tenth, stream = int(done * 20), data(done)
+            for group in self.optimizer.param_groups:
+                group["lr"] = settings.learning_rate * self._schedule(done)
+            losses: dict[str, Tensor] = {}
+            for _ in range(settings.gradient_accumulation):
+                losses = self.losses(next(stream))
+                (losses["loss"] / settings.gradient_accumulation).backward()
+            norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+            if torch.isfinite(norm):
+                self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            self._average()
+            self.step += 1
+            self.seconds += time.monotonic() - began
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + float(value)
+            counted += 1
+            if self.seconds - logged_at > 20:
+                row = {"step": self.step, "minutes": round(self.seconds / 60, 2), "done": round(done, 3)}
+                row |= {name: round(value / counted, 4) for name, value in sums.items()}
+                self._log(row)
+                sums, counted, logged_at = {}, 0, self.seconds
+            if self.seconds - saved_at > settings.checkpoint_minutes * 60:
+                self.save()
+                saved_at = self.seconds
+        self.save()
+
+    def _schedule(self, done: float) -> float:
+        warm = min(1.0, (self.step + 1) / self.settings.warmup_steps)
+        decay = 1.0 if done < self.settings.decay_from else (1 - done) / (1 - self.settings.decay_from)
+        return warm * max(0.05, decay)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        weight = 1 - min(self.settings.ema, (1 + self.step) / (10 + self.step))
+        for name, value in self.net.state_dict().items():
+            self.ema[name].lerp_(value, weight)
+
+    def _log(self, row: dict[str, float]) -> None:
+        with (self.run / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        log.info("%s", row)
+
+    def losses(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """Losses and measures of a batch; ``loss`` is the one to minimise."""
+        settings, config = self.settings, self.net.config
+        tokens, lengths = stack_tokens(examples)
+        latents = stack_latents(examples, config.latent_dim, tokens.shape[1]).to(self.device)
+        dropped = torch.rand(len(examples), generator=self.generator) < settings.unconditional
+        no_style = torch.rand(len(examples), generator=self.generator) < settings.no_style
+        blocks = self._choose_blocks(examples, lengths)
+        count = int(blocks.sum())
+        times = torch.randn(count, generator=self.generator).sigmoid()
+        noise = torch.randn(count, config.block_size, config.latent_dim, generator=self.generator)
+        null = torch.rand(count, generator=self.generator) < settings.flow_null
+        history_noise = torch.randn(latents.shape, generator=self.generator) * settings.history_noise
+        history_noise *= torch.rand(len(examples), 1, 1, generator=self.generator)
+        with torch.autocast(
+            self.device.type, getattr(torch, settings.dtype), enabled=settings.dtype != "float32"
+        ), AttentionProbe(self.net) as probe:
+            prefixes, starts = self._prefixes(examples, dropped, no_style)
+            out = training_forward(
+                self.net,
+                prefixes,
+                tokens.to(self.device),
+                latents,
+                lengths.to(self.device),
+                flow_times=times.to(self.device),
+                flow_noise=noise.to(self.device),
+                flow_blocks=blocks.to(self.device),
+                flow_null=null.to(self.device),
+                history_noise=history_noise.to(self.device),
+            )
+            current, following = self._guide_targets(examples, prefixes, starts, dropped)
+            guide = probe.loss(CURRENT_LAYER, current) + probe.loss(NEXT_LAYER, following)
+        loss = out.token_loss + settings.guide_weight * guide
+        measures = {"tokens": out.token_loss.detach(), "guide": guide.detach()}
+        if count:
+            loss = loss + settings.flow_weight * out.flow_loss
+            measures["flow"] = out.flow_loss.detach()
+        right = (out.token_logits.argmax(-1) == out.token_targets)[out.token_targets != config.ignore]
+        return {"loss": loss, **measures, "accuracy": right.float().mean()}
+
+    def _choose_blocks(self, examples: Sequence[Example], lengths: Tensor) -> Tensor:
+        """A random ``flow_blocks`` of the blocks that have latents, [B, k] bool."""
+        blocks = lengths // self.net.config.block_size
+        chosen = torch.zeros(len(examples), int(blocks.max()), dtype=torch.bool)
+        if not self.settings.flow_blocks:
+            return chosen
+        candidates = [(i, k) for i, e in enumerate(examples) if e.latents is not None for k in range(int(blocks[i]))]
+        for pick in torch.randperm(len(candidates), generator=self.generator)[: self.settings.flow_blocks].tolist():
+            chosen[candidates[pick]] = True
+        return chosen
+
+    def _prefixes(
+        self, examples: Sequence[Example], dropped: Tensor, no_style: Tensor
+    ) -> tuple[list[Tensor], list[int]]:
+        """Each song's prefix and where its lyrics start."""
+        prefixes, starts = [], []
+        for example, drop, mute in zip(examples, dropped.tolist(), no_style.tolist(), strict=True):
+            style = example.style
+            if style is None:
+                style = torch.zeros(self.net.config.latent_dim, 8)
+            prefix = self.net.prefix(style.to(self.device), example.lyrics)
+            starts.append(style.shape[1])
+            if drop:
+                prefix = torch.zeros_like(prefix)
+            elif mute:
+                prefix = torch.cat([torch.zeros_like(prefix[: starts[-1]]), prefix[starts[-1] :]])
+            prefixes.append(prefix)
+        return prefixes, starts
+
+    def _guide_targets(
+        self, examples: Sequence[Example], prefixes: Sequence[Tensor], starts: Sequence[int], dropped: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """For each position of the sequence the prefix position of its lyric item: of the frame just read, and of
+        the frame to come; -1 where there is none. Both [B, n]."""
+        block = self.net.config.block_size
+        longest = max(len(e.tokens) for e in examples)
+        n = max(len(p) for p in prefixes) + 1 + longest // block * (block + 1)
+        current = torch.full((len(examples), n), -1)
+        following = torch.full((len(examples), n), -1)
+        for row, (example, prefix) in enumerate(zip(examples, prefixes, strict=True)):
+            if dropped[row]:
+                continue
+            item = torch.from_numpy(example.lyric_index) + starts[row]
+            whole = item.unflatten(0, (-1, block))
+            read = torch.cat([item[:1], torch.cat([whole, whole[:, -1:]], dim=1).flatten()])
+            to_come = torch.cat([read[1:], item[-1:]])
+            begin = len(prefix)
+            current[row, begin : begin + len(read)] = read
+            following[row, begin : begin + len(read)] = to_come
+            # the last token of a block is followed by the latent embedding; both look at the next block's start
+            following[row, begin + block : begin + len(read) - 1 : block + 1] = F.pad(
+                whole[1:, 0], (0, 1), value=int(item[-1])
+            )
+        return current.to(self.device), following.to(self.device)
+
+
+def initialise(net: SongBloomNet, seed: int = 0) -> None:
+    """Initial weights: normal with the configuration's deviation, residual outputs scaled down by depth."""
+    torch.manual_seed(seed)
+    std = net.config.init_std
+    for name, parameter in net.named_parameters():
+        if parameter.dim() < 2:
+            continue
+        depth = net.config.lm_layers if name.startswith("lm.") else net.config.diff_layers
+        residual = name.endswith(("attn.out.weight", "mlp.down.weight"))
+        if name == "refiner.timestep.frequencies":
+            torch.nn.init.normal_(parameter)
+        else:
+            torch.nn.init.normal_(parameter, std=std / math.sqrt(2 * depth) if residual else std)
+    torch.nn.init.normal_(net.bos, std=std)
+    torch.nn.init.zeros_(net.refiner.project_out.weight)
+
+
