@@ -53,7 +53,9 @@ class StftVaeConfig:
         known = {field.name for field in fields(cls)}
         for key in values:
             if key not in known:
-                raise InvalidInput(key, values[key], f"unknown StftVae option; known are {', '.join(sorted(known))}.")
+                raise InvalidInput(
+                    key, values[key], "unknown StftVae option; one of " + ", ".join(sorted(known))
+                )
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -66,10 +68,10 @@ class StftVaeConfig:
             raise InvalidInput("fft_size", self.fft_size, "must be an even multiple of hop.")
         if (self.frames_per_latent * self.hop) % self.fft_size:
             raise InvalidInput(
-                "frames_per_latent", self.frames_per_latent, "a latent must span whole multiples of fft_size samples."
+                "frames_per_latent", self.frames_per_latent, "a latent must span a whole number of FFT sizes."
             )
         if not 1 <= self.latent_dim <= self.frames_per_latent * self.bands:
-            raise InvalidInput("latent_dim", self.latent_dim, "must be between 1 and the number of patch features.")
+            raise InvalidInput("latent_dim", self.latent_dim, "must be between 1 and a patch's features.")
         for name in ("latent_kernel", "frame_kernel"):
             if getattr(self, name) % 2 == 0:
                 raise InvalidInput(name, getattr(self, name), "must be odd.")
@@ -91,8 +93,8 @@ def mel_filters(bands: int, bins: int, sample_rate: int) -> tuple[Tensor, Tensor
     """Mel band averaging and its inverse by interpolation between band centres.
 
     Returns:
-        analysis [bins, bands], whose columns sum to 1, and interpolation [bands, bins]; float32. The mel scale is
-        2595 log10(1 + f/700); a band narrower than one bin takes its nearest bin.
+        analysis [bins, bands], whose columns sum to 1, and interpolation [bands, bins]; float32.
+        The mel scale is 2595 log10(1 + f/700); a band narrower than one bin takes its nearest bin.
     """
     top = 2595 * math.log10(1 + sample_rate / 2 / 700)
     edges = 700 * (10 ** (torch.linspace(0, top, bands + 2, dtype=torch.float64) / 2595) - 1)
@@ -133,8 +135,8 @@ class ConvNextBlock(nn.Module):
 class DecodedSpectrum:
     """What the decoder's network says about each STFT bin, all [B, T, bins] float32.
 
-    `log_mid`, `log_side`: log(orthonormal magnitude + floor). `phase`: unit complex phases of mid, rotating with the
-    bin's centre frequency. `side_turn`: unit complex phase of side relative to mid.
+    `log_mid`, `log_side`: log(orthonormal magnitude + floor). `phase`: unit complex phases of mid, less the
+    rotation of the bin's centre frequency. `side_turn`: unit complex phase of side relative to mid.
     """
 
     log_mid: Tensor
@@ -144,7 +146,7 @@ class DecodedSpectrum:
 
 
 class StftVae(nn.Module):
-    """See the module's text. Audio is [B, 2, n] float in -1..1 at `sample_rate`; latents are [B, latent_dim, frames]."""
+    """See the module's text. Audio is [B, 2, n] in -1..1 at `sample_rate`, latents are [B, latent_dim, F]."""
 
     window: Tensor
     mid_filters: Tensor
@@ -161,7 +163,11 @@ class StftVae(nn.Module):
         self.config = config
         size, patch = config.channels, config.frames_per_latent * config.bands
         self.register_buffer("window", torch.hann_window(config.fft_size), persistent=False)
-        for name, bands in (("mid", config.mid_bands), ("side", config.side_bands), ("pan", config.pan_bands)):
+        for name, bands in (
+            ("mid", config.mid_bands),
+            ("side", config.side_bands),
+            ("pan", config.pan_bands),
+        ):
             filters, interpolation = mel_filters(bands, config.bins, config.sample_rate)
             self.register_buffer(f"{name}_filters", filters, persistent=False)
             if name != "pan":
@@ -181,12 +187,13 @@ class StftVae(nn.Module):
         )
         self.frame_norm = nn.LayerNorm(size)
         self.mid_head = nn.Linear(size, 3 * config.bins)
-        self.side_head = nn.Sequential(nn.Linear(size, config.side_rank), nn.Linear(config.side_rank, 3 * config.bins))
+        side_out = nn.Linear(config.side_rank, 3 * config.bins)
+        self.side_head = nn.Sequential(nn.Linear(size, config.side_rank), side_out)
         with torch.no_grad():
-            for head in (self.mid_head, self.side_head[1]):
+            for head in (self.mid_head, side_out):
                 head.weight[: config.bins] *= 0.1
                 head.bias.zero_()
-            self.side_head[1].bias[config.bins : 2 * config.bins] = 1.0  # side starts in phase with mid
+            side_out.bias[config.bins : 2 * config.bins] = 1.0  # side starts in phase with mid
 
     sample_rate = property(lambda self: self.config.sample_rate)
     audio_channels = property(lambda self: self.config.audio_channels)
@@ -195,13 +202,13 @@ class StftVae(nn.Module):
 
     @property
     def context(self) -> int:
-        """Latents on either side that decoding one latent can depend on: exact, nothing farther has any effect."""
+        """Latents on either side that decoding one latent can depend on; exact, not an approximation."""
         c = self.config
         overlap = c.fft_size // c.hop - 1
         frames = c.frame_blocks * (c.frame_kernel // 2) + overlap * c.phase_rounds + c.fft_size // c.hop // 2
         return c.latent_blocks * (c.latent_kernel // 2) + math.ceil(frames / c.frames_per_latent)
 
-    # ---- spectra -----------------------------------------------------------------------------------------------
+    # spectra
 
     def _stft(self, audio: Tensor) -> Tensor:
         """Orthonormal-scaled STFT [..., T, bins] of audio that holds (T - 1) hop + fft_size samples."""
@@ -227,7 +234,7 @@ class StftVae(nn.Module):
 
     @property
     def _margin(self) -> int:
-        """Samples of the first and last window that lie outside the audio, so that frame centres are symmetric."""
+        """Samples of the first and last window outside the audio, which make frame centres symmetric."""
         return (self.config.fft_size - self.config.hop) // 2
 
     def mid_side_spectrum(self, audio: Tensor) -> Tensor:
@@ -237,21 +244,17 @@ class StftVae(nn.Module):
         return self._stft(F.pad(mid_side, (self._margin, self._margin)))
 
     def _centre_rotation(self, frames: int, device: torch.device) -> Tensor:
-        """Unit phases [T, bins] of a sinusoid at each bin's centre; it repeats within one latent, so any cut fits."""
+        """Unit phases [T, bins] of a sinusoid at each bin's centre; every latent starts them anew."""
         c = self.config
         bin_index = torch.arange(c.bins, device=device)
         sample = torch.arange(frames, device=device)[:, None] * c.hop + c.fft_size // 2
         turn = (bin_index * sample % c.fft_size) * (2 * math.pi / c.fft_size)
         return torch.polar(torch.ones_like(turn, dtype=torch.float32), turn.float())
 
-    # ---- encoder -----------------------------------------------------------------------------------------------
-
-    def log_spectrum(self, spectrum: Tensor) -> Tensor:
-        """log(magnitude + floor), the decoder's target."""
-        return (spectrum.abs() + self.config.floor).log()
+    # encoder
 
     def patches(self, spectrum: Tensor) -> Tensor:
-        """Features of one latent's frames [B, T / frames_per_latent, frames_per_latent * bands] from mid/side STFT."""
+        """Each latent's frames as one vector [B, F, frames_per_latent * bands], from a mid/side STFT."""
         mid, side = spectrum.unbind(1)
         floor = self.config.floor
         log_mid = (mid.abs() @ self.mid_filters + floor).log()
@@ -262,7 +265,7 @@ class StftVae(nn.Module):
         return frames.unflatten(1, (-1, self.config.frames_per_latent)).flatten(2)
 
     def encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Latent mean and scale of audio [B, 2, n], padded with silence to F = ceil(n / downsampling_ratio) latents.
+        """Latent mean and scale of audio [B, 2, n], padded with silence to F = ceil(n / ratio) latents.
 
         Returns:
             mean and scale, both [B, latent_dim, F] float32; the posterior's standard deviation is
@@ -274,12 +277,15 @@ class StftVae(nn.Module):
             raise InvalidInput("audio", tuple(audio.shape), "expected audio of shape [batch, 2, samples].")
         with torch.autocast(audio.device.type, enabled=False):
             padded = F.pad(audio.float(), (0, -audio.shape[2] % self.downsampling_ratio))
-            patches = self.patches(self.mid_side_spectrum(padded))
-            mean = ((patches - self.patch_mean) @ self.analysis).transpose(1, 2)
+            mean = self.encode_spectrum(self.mid_side_spectrum(padded))
         std = self.config.posterior_std - 1e-4
         return mean, torch.full_like(mean, math.log(math.expm1(std)))
 
-    # ---- decoder -----------------------------------------------------------------------------------------------
+    def encode_spectrum(self, spectrum: Tensor) -> Tensor:
+        """Latent mean [B, latent_dim, F] of a `mid_side_spectrum` with whole latents."""
+        return ((self.patches(spectrum) - self.patch_mean) @ self.analysis).transpose(1, 2)
+
+    # decoder
 
     def decode(self, latents: Tensor) -> Tensor:
         """Audio [B, 2, F * downsampling_ratio] float32 of latents [B, latent_dim, F >= 1]."""
@@ -291,14 +297,16 @@ class StftVae(nn.Module):
         """The network's part of `decode`: magnitudes and first phases."""
         c = self.config
         if latents.dim() != 3 or latents.shape[1] != c.latent_dim or latents.shape[2] == 0:
-            raise InvalidInput("latents", tuple(latents.shape), f"expected shape [batch, {c.latent_dim}, frames].")
+            raise InvalidInput(
+                "latents", tuple(latents.shape), f"expected shape [batch, {c.latent_dim}, frames]."
+            )
         z = latents.float().transpose(1, 2)
         with torch.autocast(z.device.type, enabled=False):
-            envelope = (z @ self.synthesis + self.patch_mean).unflatten(2, (c.frames_per_latent, c.bands)).flatten(1, 2)
+            envelope = (z @ self.synthesis + self.patch_mean).unflatten(2, (-1, c.bands)).flatten(1, 2)
             base_mid = envelope[..., : c.mid_bands] @ self.mid_interpolation
             base_side = envelope[..., c.mid_bands : c.mid_bands + c.side_bands] @ self.side_interpolation
         x = self.upsample(self.latent_blocks(self.latent_in(z)))
-        x = x.unflatten(2, (c.frames_per_latent, c.channels)).flatten(1, 2) + self.envelope_in(0.4 * envelope)
+        x = x.unflatten(2, (-1, c.channels)).flatten(1, 2) + self.envelope_in(0.4 * envelope)
         x = self.frame_norm(self.frame_blocks(x))
         mid, mid_real, mid_imag = self.mid_head(x).float().chunk(3, -1)
         side, side_real, side_imag = self.side_head(x).float().chunk(3, -1)
@@ -310,10 +318,11 @@ class StftVae(nn.Module):
         )
 
     def waveform(self, spectrum: DecodedSpectrum, phase_rounds: int) -> Tensor:
-        """Audio [B, 2, T hop] of a decoded spectrum after `phase_rounds` rounds of fast Griffin-Lim on mid."""
+        """Audio [B, 2, T hop] of a decoded spectrum after `phase_rounds` rounds of fast Griffin-Lim."""
         c = self.config
-        mid, side = ((x.clamp(max=6).exp() - c.floor).clamp_min(0) for x in (spectrum.log_mid, spectrum.log_side))
-        # Where the network says "silence" the phase still needs a gradient, hence no hard zero in its own factor.
+        mid, side = (
+            (x.clamp(max=6).exp() - c.floor).clamp_min(0) for x in (spectrum.log_mid, spectrum.log_side)
+        )
         phase = spectrum.phase * self._centre_rotation(mid.shape[1], mid.device)
         phase = self._consistent_phase(mid, phase, phase_rounds)
         stereo = torch.stack([mid * phase, side * phase * spectrum.side_turn], 1)
@@ -324,15 +333,15 @@ class StftVae(nn.Module):
         previous = magnitude * phase
         for _ in range(rounds):
             projected = self._stft(self._istft(magnitude * phase))
-            phase = F.normalize(torch.view_as_real(projected + self.config.phase_momentum * (projected - previous)), dim=-1)
-            phase = torch.view_as_complex(phase)
+            ahead = projected + self.config.phase_momentum * (projected - previous)
+            phase = ahead / ahead.abs().clamp_min(1e-9)
             previous = projected
         return phase
 
-    # ---- fitting the encoder -----------------------------------------------------------------------------------
+    # fitting the encoder
 
     def feature_weights(self) -> Tensor:
-        """Importance [bands] of each feature in the PCA: the voice's range of mid most, then side and panning."""
+        """Importance [bands] of each feature in the PCA: mid up to 8 kHz counts most."""
         c = self.config
         mel_top = math.log10(1 + c.sample_rate / 2 / 700)
         mel = torch.linspace(0, mel_top, c.mid_bands)
@@ -341,13 +350,13 @@ class StftVae(nn.Module):
         return torch.cat([mid, side, torch.full((c.pan_bands,), 0.5)])
 
     @torch.no_grad()
-    def fit_analysis(self, audio: Iterable[Tensor], whitening: float = 0.5) -> Tensor:
+    def fit_analysis(self, audio: Iterable[Tensor], whitening: float = 0.3) -> Tensor:
         """Fit the encoder to a corpus: weighted PCA of the patches, partly whitened, overall latent RMS 1.
 
         Args:
             audio: pieces [2, n] float, each at least one latent long.
-            whitening: 0 leaves each latent dimension its PCA deviation, 1 gives all the same; dimension i gets a
-                deviation proportional to eigenvalue_i ** ((1 - whitening) / 2).
+            whitening: 0 leaves each latent dimension its PCA deviation, 1 gives all the same; dimension i
+                gets a deviation proportional to eigenvalue_i ** ((1 - whitening) / 2).
         Returns:
             The latents' standard deviations [latent_dim], falling.
         Raises:
@@ -359,7 +368,8 @@ class StftVae(nn.Module):
             whole = piece.shape[-1] // self.downsampling_ratio * self.downsampling_ratio
             if whole == 0:
                 continue
-            x = self.patches(self.mid_side_spectrum(piece[None, :, :whole].to(self.patch_mean.device)))[0].double()
+            spectrum = self.mid_side_spectrum(piece[None, :, :whole].to(self.patch_mean.device))
+            x = self.patches(spectrum)[0].double()
             if count == 0:
                 total, outer = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1], x.shape[1])
             count += len(x)

@@ -41,15 +41,20 @@ class AudioCache:
             for path in new:
                 audio, rate = soundfile.read(path, dtype="int16", always_2d=True)
                 if rate != self.sample_rate or audio.shape[1] != self.channels:
-                    remedy = f"expected {self.sample_rate} Hz and {self.channels} channels, not {rate} and {audio.shape[1]}."
-                    raise InvalidInput("corpus", str(path), remedy)
+                    found = f"{rate} Hz and {audio.shape[1]} channels"
+                    expected = f"expected {self.sample_rate} Hz and {self.channels} channels"
+                    raise InvalidInput("corpus", str(path), f"{expected}, found {found}.")
                 out.write(audio.tobytes())
                 name = str(path.relative_to(corpus))
-                self.songs.append({"name": name, "start": end, "length": len(audio), "split": _split_of(path)})
+                self.songs.append(
+                    {"name": name, "start": end, "length": len(audio), "held_out": _held_out(path)}
+                )
                 end += len(audio)
             out.truncate()
         if not self.songs:
-            raise InvalidInput("corpus", str(corpus), "holds no *.flac songs; make some with `songbloom corpus`.")
+            raise InvalidInput(
+                "corpus", str(corpus), "holds no *.flac songs; make some with `songbloom corpus`."
+            )
         aside = self._index.with_suffix(".part")
         aside.write_text(json.dumps(self.songs), encoding="utf-8")
         aside.replace(self._index)
@@ -68,19 +73,20 @@ class AudioCache:
     def split(self, held_out: int) -> tuple[list[int], list[int]]:
         """Indices of songs to measure on and of songs to train on.
 
-        Songs whose label says ``"split": "test"`` (or anything but ``"train"``) are never trained on; `held_out` of
-        them are measured. Where no song says so, the last `held_out` songs are held out, if more than those exist.
+        Songs whose label says ``"held_out": true`` are never trained on; `held_out` of them are measured.
+        Where no song says so, the last `held_out` songs are held out, if more than those exist.
         """
-        test = [i for i, song in enumerate(self.songs) if song["split"] != "train"]
-        train = [i for i, song in enumerate(self.songs) if song["split"] == "train"]
+        test = [i for i, song in enumerate(self.songs) if song["held_out"]]
+        train = [i for i, song in enumerate(self.songs) if not song["held_out"]]
         if not test and len(train) > held_out > 0:
             test, train = train[-held_out:], train[:-held_out]
         if not train:
-            raise InvalidInput("corpus", len(self.songs), "every song is held out; nothing is left to train on.")
+            raise InvalidInput(
+                "corpus", len(self.songs), "every song is held out; nothing is left to train on."
+            )
         return test[:held_out], train
 
 
-def _split_of(path: Path) -> str:
-    label = path.with_suffix(".json")
-    values = json.loads(label.read_text(encoding="utf-8")) if label.exists() else {}
-    return str(values.get("split", "train")) if isinstance(values, dict) else "train"
+def _held_out(song: Path) -> bool:
+    label = song.with_suffix(".json")
+    return label.exists() and bool(json.loads(label.read_text(encoding="utf-8")).get("held_out", False))

@@ -1,7 +1,7 @@
-"""Train the bundled model's autoencoder: `python -m songbloom.train.autoencoder --corpus FOLDER --run FOLDER`.
+"""Train the bundled model's autoencoder: `python -m songbloom.train.autoencoder --corpus DIR --run DIR`.
 
-The encoder is fitted in seconds and never changes afterwards (the run folder then holds ``ENCODER_FROZEN``), so
-latents of any snapshot of a run are latents of all its snapshots; only the decoder goes on training.
+The encoder is fitted in seconds and never changes afterwards (the run folder then holds ``ENCODER_FROZEN``),
+so latents of any snapshot of a run are latents of all its snapshots; only the decoder goes on training.
 """
 
 from __future__ import annotations
@@ -44,9 +44,11 @@ class AutoencoderTraining:
     weight_decay: float = 1e-3
     warmup_steps: int = 50
     ema_decay: float = 0.998
-    whitening: float = 0.5
+    whitening: float = 0.3
     fit_hours: float = 1.5  # of audio the encoder is fitted to
-    latent_noise: float = 0.12  # largest RMS added to latents, so that the decoder forgives a generator's errors
+    latent_noise: float = (
+        0.12  # largest RMS added to latents, so that the decoder forgives a generator's errors
+    )
     resolutions_per_step: int = 2
     phase_rounds: int = 0  # rounds of Griffin-Lim inside the training graph
     log_mel_weight: float = 1.0
@@ -56,15 +58,23 @@ class AutoencoderTraining:
     held_out_songs: int = 4
     log_steps: int = 50
     export_minutes: float = 3.0
-    precision: str = "float32"
+    precision: str = "auto"  # bfloat16 where the processor computes in it, float32 elsewhere
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.precision not in ("float32", "bfloat16"):
-            raise InvalidInput("precision", self.precision, "must be float32 or bfloat16.")
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise InvalidInput("precision", self.precision, "must be auto, float32 or bfloat16.")
         for name in ("batch_size", "segment_latents", "resolutions_per_step", "log_steps"):
             if getattr(self, name) < 1:
                 raise InvalidInput(name, getattr(self, name), "must be at least 1.")
+
+    def uses_bfloat16(self, device: torch.device) -> bool:
+        """Emulated bfloat16 is several times slower than float32, so "auto" takes it only from hardware."""
+        if self.precision != "auto":
+            return self.precision == "bfloat16"
+        if device.type == "cuda":
+            return torch.cuda.is_bf16_supported(including_emulation=False)
+        return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
 @dataclass
@@ -101,12 +111,17 @@ class TrainingState:
 
 
 def save_autoencoder(model: StftVae, folder: Path) -> None:
-    """Write ``ema.safetensors`` (half precision) and ``config.json`` into `folder`, each replaced as a whole."""
-    weights = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in model.state_dict().items()}
+    """Write ``ema.safetensors`` (half precision) and ``config.json`` into `folder`, each as a whole."""
+    weights = {
+        name: value.detach().to("cpu", torch.float16).contiguous()
+        for name, value in model.state_dict().items()
+    }
     aside = folder / "ema.safetensors.part"
     save_file(weights, aside, metadata={"kind": "stft_vae"})
     aside.replace(folder / "ema.safetensors")
-    write_text(folder / "config.json", json.dumps({"kind": "stft_vae", **model.config.to_dict()}, indent=1) + "\n")
+    write_text(
+        folder / "config.json", json.dumps({"kind": "stft_vae", **model.config.to_dict()}, indent=1) + "\n"
+    )
 
 
 def load_autoencoder(folder: Path) -> StftVae:
@@ -151,18 +166,17 @@ def training_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum and its parts for audio [B, 2, n]; only the decoder has parameters to train."""
     config = model.config
-    device_type = audio.device.type
     with torch.no_grad():
         target = model.mid_side_spectrum(audio)
-        latents, _ = model.encode(audio)
+        latents = model.encode_spectrum(target)
         level = training.latent_noise * torch.rand(len(audio), 1, 1, generator=generator).to(audio.device)
         latents = latents + level * torch.randn(latents.shape, generator=generator).to(audio.device)
-    with torch.autocast(device_type, torch.bfloat16, enabled=training.precision == "bfloat16"):
+    with torch.autocast(audio.device.type, torch.bfloat16, enabled=training.uses_bfloat16(audio.device)):
         spectrum = model.decode_spectrum(latents)
     decoded = model.waveform(spectrum, training.phase_rounds)
     magnitude, turn = spectrum_loss(spectrum, target, config.floor, config.sample_rate)
 
-    # Mid carries the words and is compared always; one of left, right and side in turn keeps the stereo picture.
+    # Mid carries the words and is compared always; one of left, right and side in turn keeps the stereo.
     left_right_side = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, -0.5]], device=audio.device)
     other = left_right_side[int(torch.randint(3, (1,), generator=generator))]
     mixing = torch.stack([torch.full_like(other, 0.5), other])
@@ -195,7 +209,7 @@ def update_ema(ema: StftVae, model: StftVae, decay: float, step: int) -> None:
 
 @torch.no_grad()
 def measure(model: StftVae, cache: AudioCache, songs: list[int], seconds: float = 10.0) -> dict[str, float]:
-    """Log-spectral distance of mid and side (dB) and SI-SDR of mid (dB) over the first `seconds` of `songs`."""
+    """Log-spectral distances (dB), SI-SDR of mid (dB) and side level (dB) over `songs`' first `seconds`."""
     totals = {"lsd_mid": 0.0, "lsd_side": 0.0, "si_sdr": 0.0, "side_level": 0.0}
     device = model.patch_mean.device
     for song in songs:
@@ -207,11 +221,15 @@ def measure(model: StftVae, cache: AudioCache, songs: list[int], seconds: float 
         totals["lsd_mid"] += float(log_spectral_distance(mid_out, mid))
         totals["lsd_side"] += float(log_spectral_distance(side_out, side))
         totals["si_sdr"] += float(scale_invariant_sdr(mid_out, mid))
-        totals["side_level"] += float(10 * torch.log10((side_out.square().mean() + 1e-9) / (side.square().mean() + 1e-9)))
+        totals["side_level"] += float(
+            10 * torch.log10((side_out.square().mean() + 1e-9) / (side.square().mean() + 1e-9))
+        )
     return {name: round(total / max(1, len(songs)), 3) for name, total in totals.items()}
 
 
-def fit_encoder(model: StftVae, cache: AudioCache, songs: list[int], training: AutoencoderTraining, run: Path) -> None:
+def fit_encoder(
+    model: StftVae, cache: AudioCache, songs: list[int], training: AutoencoderTraining, run: Path
+) -> None:
     """Fit the encoder to evenly spread songs and write the marker file with the latents' deviations."""
     total = sum(cache.length(song) for song in songs)
     stride = max(1, math.ceil(total / (training.fit_hours * 3600 * model.sample_rate)))
@@ -247,7 +265,7 @@ def train_autoencoder(
         config: sizes of the network.
         corpus_folder: songs ``*.flac`` of the config's sample rate, with ``*.json`` beside them.
         run_folder: made if missing.
-        minutes: of training time, earlier runs in the same folder included; the learning rate falls over this span.
+        minutes: of training time, earlier runs in the folder included; the learning rate falls over it.
         threads: of the CPU.
         resume: go on from ``state.pt`` if there is one; otherwise start over.
         initial_weights: folder of exported weights to start from where there is no state to resume.
@@ -308,7 +326,9 @@ def _run_steps(
             rate = learning_rate(training, state.step, state.seconds / (60 * minutes))
             for group in state.optimizer.param_groups:
                 group["lr"] = rate
-            audio = random_segments(cache, songs, training, model.downsampling_ratio, state.generator).to(device)
+            audio = random_segments(cache, songs, training, model.downsampling_ratio, state.generator).to(
+                device
+            )
             loss, parts = training_loss(model, mel_loss, audio, training, state.generator)
             state.optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -319,11 +339,15 @@ def _run_steps(
             state.step += 1
             counted += 1
             for name, value in {**parts, "gradient": norm}.items():
-                sums[name] = sums.get(name, 0.0) + float(value)
+                sums[name] = sums.get(name, 0.0) + float(value.detach())
             now = time.monotonic()
             state.seconds, clock = state.seconds + now - clock, now
             if counted == training.log_steps:
-                _log(log, state, {name: round(total / counted, 4) for name, total in sums.items()} | {"rate": rate})
+                _log(
+                    log,
+                    state,
+                    {name: round(total / counted, 4) for name, total in sums.items()} | {"rate": rate},
+                )
                 sums, counted = {}, 0
             if state.seconds - last_export > 60 * training.export_minutes:
                 _export(log, state, cache, held_out, run)
@@ -355,7 +379,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--fresh", action="store_true", help="ignore a state left by an earlier run")
     parser.add_argument("--initial-weights", type=Path, help="folder of exported weights to go on from")
     parser.add_argument("--network", type=json.loads, default={}, help="JSON object of StftVaeConfig options")
-    parser.add_argument("--training", type=json.loads, default={}, help="JSON object of AutoencoderTraining options")
+    parser.add_argument(
+        "--training", type=json.loads, default={}, help="JSON object of AutoencoderTraining options"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     train_autoencoder(

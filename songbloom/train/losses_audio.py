@@ -23,7 +23,13 @@ class MultiResolutionMelLoss(nn.Module):
     def __init__(
         self,
         sample_rate: int,
-        resolutions: tuple[tuple[int, int], ...] = ((256, 24), (512, 48), (1024, 96), (2048, 160), (4096, 256)),
+        resolutions: tuple[tuple[int, int], ...] = (
+            (256, 24),
+            (512, 48),
+            (1024, 96),
+            (2048, 160),
+            (4096, 256),
+        ),
         floor: float = 3e-3,
     ) -> None:
         super().__init__()
@@ -40,19 +46,24 @@ class MultiResolutionMelLoss(nn.Module):
         # The root of a small number keeps the gradient finite where the signal is silent.
         return (spectrum.real.square() + spectrum.imag.square() + 1e-9).sqrt()
 
-    def forward(self, decoded: Tensor, target: Tensor, windows: list[int] | None = None) -> tuple[Tensor, Tensor]:
-        """(log-mel distance in nats, distance of square roots of magnitudes) of audio [..., n] over `windows`."""
+    def forward(
+        self, decoded: Tensor, target: Tensor, windows: list[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(log-mel distance in nats, distance of root magnitudes) of audio [..., n] over `windows` (all)."""
         chosen = self.windows if windows is None else windows
         log_distance, root_distance = decoded.new_zeros(()), decoded.new_zeros(())
         for window in chosen:
             a, b = self._magnitude(decoded, window), self._magnitude(target, window)
             filters = self.get_buffer(f"filters_{window}")
-            log_distance = log_distance + ((a @ filters + self.floor).log() - (b @ filters + self.floor).log()).abs().mean()
+            log_a, log_b = ((x @ filters + self.floor).log() for x in (a, b))
+            log_distance = log_distance + (log_a - log_b).abs().mean()
             root_distance = root_distance + ((a + 1e-5).sqrt() - (b + 1e-5).sqrt()).abs().mean()
         return log_distance / len(chosen), root_distance / len(chosen)
 
 
-def spectrum_loss(decoded: DecodedSpectrum, target: Tensor, floor: float, sample_rate: int) -> tuple[Tensor, Tensor]:
+def spectrum_loss(
+    decoded: DecodedSpectrum, target: Tensor, floor: float, sample_rate: int
+) -> tuple[Tensor, Tensor]:
     """Distances of what the decoder's network says about each bin from the true spectrum.
 
     Args:
@@ -61,14 +72,15 @@ def spectrum_loss(decoded: DecodedSpectrum, target: Tensor, floor: float, sample
         floor: below this magnitude all is silence.
         sample_rate: sets the weight of each bin, which falls with frequency as the mel scale does.
     Returns:
-        (L1 distance of log-magnitudes in nats, mid plus half of side; distance of side's phase relative to mid).
+        (L1 distance of log-magnitudes in nats, mid plus half of side; distance of side's phase to mid).
     """
     mid, side = target.unbind(1)
     frequency = torch.linspace(0, sample_rate / 2, target.shape[-1], device=target.device)
     weight = 1 / (1 + frequency / 700)
     weight = weight / weight.mean()
     log_side = (side.abs() + floor).log()
-    magnitude = (decoded.log_mid - (mid.abs() + floor).log()).abs() + 0.5 * (decoded.log_side - log_side).abs()
+    magnitude = (decoded.log_mid - (mid.abs() + floor).log()).abs()
+    magnitude = magnitude + 0.5 * (decoded.log_side - log_side).abs()
     true_turn = torch.sgn(side * mid.conj())
     audible = log_side - torch.log(torch.tensor(floor))
     turn = (1 - (decoded.side_turn * true_turn.conj()).real) * audible
@@ -76,7 +88,7 @@ def spectrum_loss(decoded: DecodedSpectrum, target: Tensor, floor: float, sample
 
 
 def log_spectral_distance(decoded: Tensor, target: Tensor, window: int = 2048) -> Tensor:
-    """Log-spectral distance in dB of audio [..., n]: RMS over bins, mean over frames, magnitudes floored at -80 dB."""
+    """Log-spectral distance in dB of audio [..., n]: RMS over bins, mean over frames, floor -80 dB."""
     hann = torch.hann_window(window, device=decoded.device)
 
     def level(audio: Tensor) -> Tensor:
@@ -87,7 +99,7 @@ def log_spectral_distance(decoded: Tensor, target: Tensor, window: int = 2048) -
 
 
 def scale_invariant_sdr(decoded: Tensor, target: Tensor) -> Tensor:
-    """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019), mean over all but the last dimension."""
+    """Scale-invariant signal-to-distortion ratio in dB of audio [..., n], averaged (Le Roux et al. 2019)."""
     gain = (decoded * target).sum(-1, keepdim=True) / target.square().sum(-1, keepdim=True).clamp_min(1e-9)
     image = gain * target
     ratio = image.square().sum(-1) / (decoded - image).square().sum(-1).clamp_min(1e-9)

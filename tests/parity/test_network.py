@@ -7,12 +7,12 @@ import json
 import pytest
 import torch
 
+from songbloom.checkpoints.published import split_like_published, vae_recipe
 from songbloom.generate.flow_solver import denoise
 from songbloom.generate.sampling import guide
 from songbloom.model.refiner import ROTARY_BASE
 from songbloom.model.rotary import rotary_table
 from songbloom.model.vae import decode_chunked, encode_style, sample_latents
-from songbloom.checkpoints.published import split_like_published, vae_recipe
 from songbloom.train.objective import training_forward
 from tests.parity.conftest import GOLDENS, Golden, close
 

@@ -1,0 +1,65 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from pathlib import Path
+
+from songbloom.errors import OutputError
+
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """The real path to write to, checked before work is spent on its content.
+
+    Raises:
+        OutputError: its folder is missing or cannot be written to, or it is not a regular file.
+    """
+    try:
+        target = Path(os.path.realpath(path))  # writing through a link keeps the link
+        if target.is_dir():
+            raise OutputError(f"{path}: is a directory; give the name of a file in it")
+        if target.exists() and not target.is_file():
+            raise OutputError(f"{path}: is a device or pipe; give the name of a regular file")
+        if not target.parent.is_dir():
+            missing = "is not a directory" if target.parent.exists() else "does not exist"
+            raise OutputError(f"{path}: the folder {target.parent} {missing}; create it or choose another")
+    except (OSError, ValueError) as error:
+        raise output_error(path, error) from error
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise output_error(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    return target
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file aside, then rename it: whatever goes wrong, an earlier file stays and no part is left.
+
+    Raises:
+        OutputError: it cannot be written; says why and what to do.
+    """
+    target = check_target(path)
+    aside = target.with_name(f".songbloom-{secrets.token_hex(8)}.part")
+    try:
+        with aside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # some file systems report a full disk only here
+        aside.replace(target)
+    except BaseException as error:  # Ctrl-C too must leave nothing behind
+        aside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise output_error(path, error, len(data)) from error
+        raise
+
+
+def output_error(path: str | os.PathLike[str], error: Exception, size: int | None = None) -> OutputError:
+    """The OutputError for a failure to write ``size`` bytes to ``path``, with what to do about it."""
+    code = getattr(error, "errno", None)
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        need = "" if size is None else f" ({size / 1e6:.1f} MB needed)"
+        return OutputError(f"{path}: no space left{need}; free some or choose another folder")
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError(f"{path}: no permission to write here; choose another folder")
+    reason = getattr(error, "strerror", None) or str(error)
+    return OutputError(f"{path}: cannot be written ({reason}); choose another name or folder")

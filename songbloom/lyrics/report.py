@@ -1,0 +1,176 @@
+"""What becomes of a lyric: sections, phonemes, likely length, and what to know before it is sung."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from songbloom.errors import InvalidInput
+
+from .parse import Lyrics, Section, parse, pieces
+from .phonemes import STRUCTURE_LABELS, phonemize, unpronounceable
+
+SECONDS_PER_SYLLABLE = 0.3
+SECONDS_BETWEEN_LINES = 0.6
+
+
+@dataclass(frozen=True)
+class SectionReport:
+    """One section: ``lines`` and ``phonemes`` go together; ``seconds`` is an estimate."""
+
+    kind: str
+    tags: int
+    lines: list[str]
+    phonemes: list[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LyricsReport:
+    """The outcome of :func:`describe`.
+
+    Attributes:
+        published: the lyric in the published format (or as given).
+        processor: ``phoneme`` or ``pinyin``.
+        phonemes: the whole string the model's tokenizer gets.
+        tokens: how many lyric positions of the model it fills.
+        seconds: estimated length of the song.
+    """
+
+    published: str
+    processor: str
+    phonemes: str
+    tokens: int
+    seconds: float
+    sections: list[SectionReport]
+    warnings: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain JSON types."""
+        return asdict(self)
+
+    def as_text(self) -> str:
+        """The report for a terminal."""
+        out: list[str] = []
+        for section in self.sections:
+            count = f" x {section.tags}" if section.tags > 1 else ""
+            out.append(f"[{section.kind}]{count}  about {section.seconds:.0f} s")
+            for line, phonemes in zip(section.lines, section.phonemes, strict=True):
+                out += [f"  {line}", f"    {phonemes}"]
+        out.append(f"about {self.seconds:.0f} s in all, {self.tokens} tokens")
+        out += [f"warning: {warning}" for warning in self.warnings]
+        return "\n".join(out) + "\n"
+
+
+def syllables(line: str, processor: str = "phoneme") -> int:
+    """Syllables sung in a line of published text: one for every vowel of its phonemes."""
+    count = 0
+    for item in line.split():
+        if item in STRUCTURE_LABELS:
+            continue
+        phonemes = phonemize(item, processor)
+        vowels = len(re.findall(r"[A-Za-z0][0-5]>?(?= |$)", phonemes))
+        # words that stay as they are (a, I, my; with pinyin all Latin words) show no vowel marks
+        plain = " ".join(p for p in phonemes.split() if not p.startswith("<"))
+        count += vowels or len(re.findall(r"[aeiouy]+", plain.lower()))
+    return count
+
+
+def _seconds(section: Section, processor: str, seconds_per_tag: float) -> float:
+    """Instrumental tags last ``seconds_per_tag`` each; a line takes 0.3 s a syllable and 0.6 s to breathe."""
+    total = section.tags * seconds_per_tag
+    for line in section.lines:
+        total += syllables(line, processor) * SECONDS_PER_SYLLABLE + SECONDS_BETWEEN_LINES
+    return round(total, 2)
+
+
+def _tokens(phonemes: str, vocab: frozenset[str] | None) -> int:
+    """How many items the tokenizer keeps: those in the vocabulary; without one, all that are not empty."""
+    return sum(1 for item in phonemes.split(" ") if (bool(item) if vocab is None else item in vocab))
+
+
+def _place_of_cut(
+    sections: list[Section], processor: str, vocab: frozenset[str] | None, max_tokens: int
+) -> str:
+    """Where the lyric stops fitting: the section, and the words that are no longer read whole."""
+    used = 0
+    for number, (section, piece) in enumerate(zip(sections, pieces(sections), strict=True), start=1):
+        for sentence in re.findall(r"[^.]+\.?|\.", piece):
+            used += _tokens(phonemize(sentence.strip(" "), processor), vocab)
+            if used > max_tokens:
+                words = re.sub(r"\[[a-z]+\]|[.,]", "", sentence).strip()
+                return f"section {number} [{section.kind}]" + (f' at "{words[:40]}"' if words else "")
+    return "the last section"
+
+
+def _shown(items: Sequence[str]) -> str:
+    return ", ".join(items[:10]) + (f" and {len(items) - 10} more" if len(items) > 10 else "")
+
+
+def describe(
+    text: str,
+    *,
+    processor: str = "phoneme",
+    seconds_per_tag: float = 1.0,
+    max_tokens: int | None = None,
+    vocab: Sequence[str] | None = None,
+    as_given: bool = False,
+) -> LyricsReport:
+    """Parses a lyric and tells what a model will get.
+
+    Args:
+        text: the lyric in any form :func:`parse` reads.
+        processor: ``phoneme`` (English and Chinese) or ``pinyin`` (Chinese).
+        seconds_per_tag: seconds one instrumental tag stands for in the model.
+        max_tokens: lyric positions of the model's prefix; more are warned about.
+        vocab: the model's vocabulary; phonemes outside it are warned about and not counted.
+        as_given: phonemise ``text`` as it stands, as the published system does, instead of its parsed form;
+            then a lyric without words is no error.
+
+    Raises:
+        InvalidInput: see :func:`parse`; or an unknown processor.
+    """
+    warnings: list[str] = []
+    try:
+        lyrics = parse(text, seconds_per_tag=seconds_per_tag)
+    except InvalidInput as error:
+        if not as_given or not isinstance(text, str) or error.field != "lyrics":
+            raise
+        lyrics = Lyrics([], [error.remedy])
+    warnings += lyrics.warnings
+    published = text if as_given else lyrics.published
+    phonemes = phonemize(published, processor)
+    known = None if vocab is None else frozenset(vocab)
+
+    if silent := unpronounceable(published, processor):
+        warnings.append(f"no pronunciation for: {_shown(silent)}")
+    if known is not None:
+        unknown = list(dict.fromkeys(p for p in phonemes.split(" ") if p and p not in known))
+        if unknown:
+            warnings.append(f"not in the model's vocabulary, left out: {_shown(unknown)}")
+    tokens = _tokens(phonemes, known)
+    if max_tokens is not None and tokens > max_tokens:
+        place = _place_of_cut(lyrics.sections, processor, known, max_tokens)
+        warnings.append(f"too long: {tokens} tokens, the model reads {max_tokens}; cut in {place}")
+
+    sections = [
+        SectionReport(
+            kind=section.kind,
+            tags=section.tags,
+            lines=section.lines,
+            phonemes=[phonemize(line, processor).strip() for line in section.lines],
+            seconds=_seconds(section, processor, seconds_per_tag),
+        )
+        for section in lyrics.sections
+    ]
+    return LyricsReport(
+        published=published,
+        processor=processor,
+        phonemes=phonemes,
+        tokens=tokens,
+        seconds=round(sum(section.seconds for section in sections), 2),
+        sections=sections,
+        warnings=warnings,
+    )

@@ -1,0 +1,298 @@
+"""From a request to a song: lyrics -> phonemes, clip -> latents, block loop, VAE. Everything else is built on this."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from songbloom import lyrics as lyric_text
+from songbloom.audio import read_style_clip
+from songbloom.checkpoints import registry
+from songbloom.checkpoints.load import LoadedModel, load_folder
+from songbloom.errors import Cancelled, CheckpointError, InvalidInput
+from songbloom.generate.noise import SongNoise
+from songbloom.generate.patches import ComposeSettings, Patch, compose, start
+from songbloom.generate.sampling import TokenSampling
+from songbloom.model.vae import decode_chunked, encode_style
+from songbloom.request import SongRequest, SongSettings
+from songbloom.song import Song
+
+log = logging.getLogger(__name__)
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DEFAULT_MODEL = "songbloom_mini"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a song is: ``song_s`` seconds composed of about ``expected_s``; None while nothing is known."""
+
+    song_s: float
+    expected_s: float
+    elapsed_s: float
+    left_s: float | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request turned into what the block loop reads; made before any heavy work, so bad input fails early."""
+
+    request: SongRequest
+    phonemes: str
+    clip: Tensor  # [1, n] mono at the model's sample rate
+    settings: SongSettings  # nothing is None
+    expected_s: float
+    warnings: tuple[str, ...]
+
+
+def load(
+    model: str = DEFAULT_MODEL,
+    *,
+    local_dir: str | Path = registry.DEFAULT_LOCAL_DIR,
+    dtype: str = "auto",
+    device: str = "auto",
+) -> SongBloom:
+    """Load a model by its name (``songbloom models`` lists them) or from a folder.
+
+    Args:
+        model: a release's name, or the path of a folder with ``config.json`` (see ``songbloom convert``).
+        local_dir: where downloaded releases lie.
+        dtype: float32, bfloat16 or float16 for the network; 'auto' is bfloat16 on CUDA, else float32. The VAE
+            always runs in float32.
+        device: cuda, mps or cpu, with an index if wanted; 'auto' takes the first of them there is.
+
+    Raises:
+        InvalidInput: unknown model, dtype or device.
+        CheckpointError: the model is not there, or its files do not fit.
+    """
+    chosen = choose_device(device)
+    kind = choose_dtype(dtype, chosen)
+    folder = Path(model)
+    if (folder / "config.json").is_file():
+        return SongBloom(folder.name, load_folder(folder, dtype=kind, device=chosen))
+    release = registry.find(model)
+    place = registry.present(release, local_dir)
+    if place is None:
+        raise CheckpointError(
+            f"{release.name} is not in {local_dir}; get it with: songbloom download {release.name} "
+            f"--local-dir {local_dir}, or name the folder that holds its files with --local-dir"
+        )
+    began = time.monotonic()
+    loaded = load_folder(place, release.name, dtype=kind, device=chosen)
+    if not release.bundled:
+        loaded.config = replace(loaded.config, seconds_per_tag=release.seconds_per_tag)
+    log.info("loaded %s in %s on %s in %.1f s", release.name, kind, chosen, time.monotonic() - began)
+    return SongBloom(release.name, loaded)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called ``name``; 'auto' is cuda, else mps, else cpu."""
+    available = ["cpu"]
+    if torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    if torch.cuda.is_available():
+        available.insert(0, "cuda")
+    if name == "auto":
+        return torch.device(available[0])
+    kind, _, index = name.partition(":")
+    if kind not in available or not (index == "" or (kind == "cuda" and index.isdigit())):
+        raise InvalidInput("device", name, f"not available here; choose auto, {', '.join(available)}")
+    if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
+        raise InvalidInput("device", name, f"there are {torch.cuda.device_count()} CUDA devices, counted from 0")
+    return torch.device(name)
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The dtype called ``name``; 'auto' is bfloat16 on CUDA devices that have it, else float32."""
+    if name == "auto":
+        bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if bf16 else torch.float32
+    if name not in DTYPES:
+        raise InvalidInput("dtype", name, f"must be auto, {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+class SongBloom:
+    """A loaded model. Its methods hold no state between songs."""
+
+    def __init__(self, name: str, loaded: LoadedModel) -> None:
+        self.name = name
+        self.config, self.net, self.vae = loaded.config, loaded.net, loaded.vae
+
+    @property
+    def seconds_per_block(self) -> float:
+        return self.config.net.block_size * self.vae.downsampling_ratio / self.vae.sample_rate
+
+    def prepare(self, request: SongRequest) -> Prepared:
+        """Check a request against this model and read its clip.
+
+        Raises:
+            InvalidInput: names the field at fault.
+        """
+        config = self.config
+        report = lyric_text.describe(
+            request.lyrics,
+            processor=config.lyric_processor,
+            seconds_per_tag=config.seconds_per_tag,
+            max_tokens=config.net.lyrics.max_len,
+            vocab=config.net.lyrics.vocab,
+        )
+        if report.tokens > config.net.lyrics.max_len:
+            remedy = f"{report.tokens} lyric tokens, but {self.name} reads {config.net.lyrics.max_len}; shorten them"
+            raise InvalidInput("lyrics", request.lyrics, remedy)
+        if not any(token in config.net.lyrics.vocab for token in report.phonemes.split()):
+            raise InvalidInput("lyrics", request.lyrics, f"hold nothing that {self.name} can sing or play")
+        settings = self._fill_in(request.settings)
+        clip = read_style_clip(
+            request.prompt_wav,
+            sample_rate=self.vae.sample_rate,
+            start_s=request.prompt_start,
+            seconds=config.prompt_seconds,
+        )
+        expected = min(max(report.seconds, self.seconds_per_block), settings.max_duration or report.seconds)
+        return Prepared(
+            request, report.phonemes, torch.from_numpy(clip), settings, expected, tuple(report.warnings)
+        )
+
+    def _fill_in(self, settings: SongSettings) -> SongSettings:
+        """The settings with the model's recommendations and a seed in place of None."""
+        config, defaults = self.config, self.config.defaults
+        filled = replace(
+            settings,
+            seed=settings.seed if settings.seed is not None else secrets.randbits(31),
+            cfg_coef=settings.cfg_coef if settings.cfg_coef is not None else defaults.cfg_coef,
+            steps=settings.steps if settings.steps is not None else defaults.steps,
+            top_k=settings.top_k if settings.top_k is not None else defaults.top_k,
+            temperature=settings.temperature if settings.temperature is not None else defaults.temperature,
+            diffusion_temperature=settings.diffusion_temperature
+            if settings.diffusion_temperature is not None
+            else defaults.diffusion_temperature,
+            max_duration=settings.max_duration or config.max_duration_s,
+            guidance=settings.guidance or defaults.guidance,
+        )
+        assert filled.steps is not None and filled.max_duration is not None
+        if filled.steps < config.min_steps:
+            raise InvalidInput("steps", filled.steps, f"{self.name} needs {config.min_steps} to 100")
+        if filled.max_duration > config.max_duration_s:
+            remedy = f"{self.name} makes songs of up to {config.max_duration_s:g} s"
+            raise InvalidInput("max_duration", filled.max_duration, remedy)
+        return filled
+
+    def patches(self, prepared: Prepared, seeds: Sequence[int] | None = None) -> Iterator[Patch]:
+        """The song block by block, as it is composed.
+
+        Args:
+            seeds: several make as many songs at once from one reading of the prefix (``Patch.song`` tells which);
+                by default the one of the settings.
+        """
+        settings = prepared.settings
+        noises = [SongNoise(seed) for seed in (seeds if seeds is not None else [settings.seed or 0])]
+        device = self.net.device
+        # One draw of the clip's latents for all seeds, so that songs of one request share their prefix.
+        style = encode_style(self.vae, prepared.clip.to(device), SongNoise(0).prompt)
+        with torch.no_grad():
+            prefixes = self.net.guidance_prefixes(style, prepared.phonemes)[:, None]
+        compose_settings = self._compose_settings(settings)
+        state = start(self.net, prefixes.expand(-1, len(noises), -1, -1), compose_settings)
+        yield from compose(self.net, state, compose_settings, noises)
+
+    def _compose_settings(self, settings: SongSettings) -> ComposeSettings:
+        defaults = self.config.defaults
+        frame_rate = self.vae.sample_rate / self.vae.downsampling_ratio
+        return ComposeSettings(
+            max_frames=max((settings.max_duration or 0) * frame_rate, 1),
+            sampling=TokenSampling(
+                temperature=settings.temperature or 0.0,
+                top_k=settings.top_k or 0,
+                top_p=settings.top_p,
+                penalty_repeat=defaults.penalty_repeat,
+                penalty_window=defaults.penalty_window,
+            ),
+            lm_cfg=settings.cfg_coef if settings.cfg_coef is not None else 1.0,
+            refiner_cfg=settings.cfg_coef if settings.cfg_coef is not None else 1.0,
+            steps=settings.steps or 1,
+            diffusion_temperature=settings.diffusion_temperature or 0.0,
+            guidance=settings.guidance or "h",
+        )
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Audio [channels, n] of a song's latents [L, n], on the CPU."""
+        audio = decode_chunked(self.vae, latents[None].to(self.net.device), overlap=2 * self.vae.context)
+        return audio[0].cpu()
+
+    def generate(
+        self,
+        request: SongRequest | Prepared,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Song:
+        """Make one song.
+
+        Args:
+            progress: called after every block.
+            cancelled: asked after every block; True ends the work with :class:`songbloom.errors.Cancelled`.
+
+        Raises:
+            InvalidInput: before any work is done.
+            Cancelled: when asked to.
+        """
+        return self.generate_samples(request, 1, progress=progress, cancelled=cancelled)[0]
+
+    def generate_samples(
+        self,
+        request: SongRequest | Prepared,
+        count: int,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> list[Song]:
+        """``count`` different songs of one request, composed side by side; seeds count up from the request's."""
+        prepared = request if isinstance(request, Prepared) else self.prepare(request)
+        first = prepared.settings.seed or 0
+        made: list[list[Patch]] = [[] for _ in range(count)]
+        began = time.monotonic()
+        for patch in self.patches(prepared, [first + i for i in range(count)]):
+            made[patch.song].append(patch)
+            if cancelled is not None and cancelled():
+                raise Cancelled(f"{prepared.request.idx}: cancelled after {patch.block + 1} blocks")
+            if progress is not None:
+                progress(self._progress(patch.block + 1, prepared.expected_s, time.monotonic() - began))
+        return [self._song(prepared, first + i, patches) for i, patches in enumerate(made)]
+
+    def _progress(self, blocks: int, expected_s: float, elapsed_s: float) -> Progress:
+        song_s = blocks * self.seconds_per_block
+        expected_s = max(expected_s, song_s)
+        return Progress(song_s, expected_s, elapsed_s, elapsed_s / song_s * (expected_s - song_s))
+
+    def _song(self, prepared: Prepared, seed: int, patches: Sequence[Patch]) -> Song:
+        """The song of its patches; without any, one block of zero latents, as the published system returns."""
+        block = self.config.net.block_size
+        if patches:
+            tokens = torch.cat([p.tokens for p in patches])
+            latents = torch.cat([p.latents for p in patches], dim=1)
+        else:
+            tokens = torch.zeros(0, dtype=torch.long)
+            latents = torch.zeros(self.config.net.latent_dim, block)
+        limit = self._compose_settings(prepared.settings).max_frames
+        request = prepared.request
+        return Song(
+            audio=self.decode(latents).numpy(),
+            sample_rate=self.vae.sample_rate,
+            tokens=tokens.numpy(),
+            latents=latents.numpy(),
+            idx=request.idx,
+            lyrics=request.lyrics,
+            phonemes=prepared.phonemes,
+            prompt_name=Path(request.prompt_wav).name,
+            model=self.name,
+            settings=replace(prepared.settings, seed=seed),
+            ended=1 + len(patches) * (block + 1) <= limit / block * (block + 1),
+        )
