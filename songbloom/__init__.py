@@ -4,7 +4,7 @@ The public API is loaded on first use, so ``import songbloom`` stays cheap::
 
     import songbloom
     model = songbloom.load("songbloom_mini")
-    song = model.generate(songbloom.SongRequest(lyrics="[verse] Hello . world", style="clip.flac"))
+    song = model.generate(songbloom.SongRequest(lyrics="[verse] Hello . world", prompt_wav="clip.flac"))
     song.save("song.flac")
 """
 

@@ -105,7 +105,9 @@ def choose_device(name: str) -> torch.device:
     if kind not in available or not (index == "" or (kind == "cuda" and index.isdigit())):
         raise InvalidInput("device", name, f"not available here; choose auto, {', '.join(available)}")
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
-        raise InvalidInput("device", name, f"there are {torch.cuda.device_count()} CUDA devices, counted from 0")
+        raise InvalidInput(
+            "device", name, f"there are {torch.cuda.device_count()} CUDA devices, counted from 0"
+        )
     return torch.device(name)
 
 

@@ -89,7 +89,9 @@ class SongRequest:
         if not isinstance(self.lyrics, str):
             raise InvalidInput("lyrics", self.lyrics, "must be text")
         if not isinstance(self.prompt_wav, (str, Path)) or not str(self.prompt_wav):
-            raise InvalidInput("prompt_wav", self.prompt_wav, "must name an audio file of at least one second")
+            raise InvalidInput(
+                "prompt_wav", self.prompt_wav, "must name an audio file of at least one second"
+            )
         _check_number("prompt_start", self.prompt_start, 0, 36000)
         check_idx(self.idx)
 

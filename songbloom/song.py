@@ -75,10 +75,18 @@ class Song:
         """
         path = Path(path)
         metadata = self.metadata()
-        tags = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in metadata.items()}
+        tags = {
+            k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in metadata.items()
+        }
         tags["seed"] = str(self.settings.seed)
         report = write(
-            path, self.audio, self.sample_rate, format=format, subtype=subtype, tags=tags, loudness_lufs=loudness_lufs
+            path,
+            self.audio,
+            self.sample_rate,
+            format=format,
+            subtype=subtype,
+            tags=tags,
+            loudness_lufs=loudness_lufs,
         )
         text = json.dumps(metadata, ensure_ascii=False, indent=1) + "\n"
         write_bytes(path.with_suffix(".json"), text.encode("utf-8"))

@@ -38,7 +38,11 @@ class LoadedModel:
 
 
 def load_folder(
-    folder: Path, name: str = "model", *, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu"
+    folder: Path,
+    name: str = "model",
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
 ) -> LoadedModel:
     """Load the model in ``folder``: our own form if it has a ``config.json``, else the published ``NAME.yaml``.
 
@@ -118,7 +122,9 @@ def _fill(
     while group := list(islice(names, GROUP)):
         tensors = source.read(part for name in group for part in recipes[name].parts)
         for name in group:
-            state[name] = recipes[name].combine([tensors[part] for part in recipes[name].parts]).to(device, dtype)
+            state[name] = (
+                recipes[name].combine([tensors[part] for part in recipes[name].parts]).to(device, dtype)
+            )
         del tensors
     try:
         module.load_state_dict(state, assign=True)

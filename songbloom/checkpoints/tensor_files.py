@@ -64,7 +64,9 @@ class TorchFile:
             raise CheckpointError(f"{self.path.name} is missing from {self.path.parent}") from error
         except Exception as error:  # torch raises many kinds for files it cannot or must not load
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise CheckpointError(f"{self.path} cannot be read as a file of plain tensors: {reason}") from error
+            raise CheckpointError(
+                f"{self.path} cannot be read as a file of plain tensors: {reason}"
+            ) from error
         if isinstance(data, dict) and isinstance(data.get("state_dict"), dict):
             data = data["state_dict"]
         if not isinstance(data, dict) or not all(isinstance(t, Tensor) for t in data.values()):

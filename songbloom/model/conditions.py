@@ -19,7 +19,9 @@ class LyricTokenizer:
         for position, item in enumerate(vocab):
             self.index.setdefault(item, position)
         self.structures = {
-            i for item, i in self.index.items() if len(item) > 1 and item.startswith("[") and item.endswith("]")
+            i
+            for item, i in self.index.items()
+            if len(item) > 1 and item.startswith("[") and item.endswith("]")
         }
 
     def encode(self, phonemes: str | None) -> list[int]:
@@ -43,7 +45,9 @@ class LyricsCondition(nn.Module):
         self.embedding = nn.Embedding(len(config.vocab), dim, padding_idx=0)
         self.sentence = nn.Embedding(config.max_sentences, dim, padding_idx=0)
         self.register_buffer("blank", torch.zeros(1, dim))
-        self.neighbours = nn.ModuleList(nn.Embedding(len(config.vocab), dim) for _ in range(2 * config.context))
+        self.neighbours = nn.ModuleList(
+            nn.Embedding(len(config.vocab), dim) for _ in range(2 * config.context)
+        )
 
     def annotate(self, ids: Sequence[int]) -> tuple[list[int], list[int]]:
         """The special id and the sentence number of each token."""

@@ -134,7 +134,9 @@ class ModelConfig:
             provider = model["condition_provider_cfg"]
             lyrics, prompt = provider["lyrics"], provider["prompt_wav"]
             if lyrics.get("mode", "sum") != "sum":
-                raise CheckpointError(f"configuration: lyrics mode {lyrics['mode']!r} is not supported, only 'sum'")
+                raise CheckpointError(
+                    f"configuration: lyrics mode {lyrics['mode']!r} is not supported, only 'sum'"
+                )
             dropout = model.get("attribute_dropout", {})
             net = NetConfig(
                 dim=model["dim"],

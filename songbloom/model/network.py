@@ -28,7 +28,10 @@ class SongBloomNet(nn.Module):
             nn.Linear(dim, dim, bias=False), nn.SiLU(), nn.Linear(dim, config.vocab_size)
         )
         self.latent_embedding = nn.Sequential(
-            nn.Flatten(), nn.Linear(config.block_size * config.latent_dim, dim), nn.SiLU(), nn.Linear(dim, dim)
+            nn.Flatten(),
+            nn.Linear(config.block_size * config.latent_dim, dim),
+            nn.SiLU(),
+            nn.Linear(dim, dim),
         )
         self.refiner = Refiner(
             dim, config.num_heads, config.diff_layers, config.latent_dim, config.timestep_features

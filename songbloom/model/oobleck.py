@@ -88,8 +88,14 @@ class OobleckVae(nn.Module):
             model = config["model"]
             encoder, decoder = model["encoder"]["config"], model["decoder"]["config"]
             kinds = {"encoder": "oobleck", "decoder": "oobleck", "bottleneck": "vae"}
-            unsupported = [f"{part} {model[part]['type']!r}" for part in kinds if model[part]["type"] != kinds[part]]
-            if not encoder.get("use_snake") or not decoder.get("use_snake") or decoder.get("final_tanh", True):
+            unsupported = [
+                f"{part} {model[part]['type']!r}" for part in kinds if model[part]["type"] != kinds[part]
+            ]
+            if (
+                not encoder.get("use_snake")
+                or not decoder.get("use_snake")
+                or decoder.get("final_tanh", True)
+            ):
                 unsupported.append("activations other than snake without a final tanh")
             if unsupported:
                 raise CheckpointError(f"VAE configuration: not supported: {', '.join(unsupported)}")

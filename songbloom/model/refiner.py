@@ -76,7 +76,9 @@ class Refiner(nn.Module):
     positions.
     """
 
-    def __init__(self, dim: int, num_heads: int, num_layers: int, latent_dim: int, timestep_features: int) -> None:
+    def __init__(
+        self, dim: int, num_heads: int, num_layers: int, latent_dim: int, timestep_features: int
+    ) -> None:
         super().__init__()
         self.rotary_dim = max(dim // num_heads // 2, 32)
         self.timestep = TimestepEmbedding(timestep_features, dim)
@@ -97,7 +99,14 @@ class Refiner(nn.Module):
         """
         block = x.shape[1]
         tokens = torch.cat(
-            [self.timestep(t.to(x.dtype))[:, None], h[:, None], s, self.project_in(history), self.project_in(x)], dim=1
+            [
+                self.timestep(t.to(x.dtype))[:, None],
+                h[:, None],
+                s,
+                self.project_in(history),
+                self.project_in(x),
+            ],
+            dim=1,
         )
         positions = torch.arange(tokens.shape[1], device=x.device)
         cos, sin = rotary_table(positions, self.rotary_dim, ROTARY_BASE, x.dtype)

@@ -38,7 +38,9 @@ def build_vae(config: Mapping[str, Any]) -> Any:
         from songbloom.model.stft_vae import StftVae, StftVaeConfig
 
         return StftVae(StftVaeConfig(**{k: v for k, v in config.items() if k != "model_type"}))
-    raise CheckpointError(f"VAE configuration: model_type={kind!r} is not known; use 'autoencoder' or 'stft_vae'")
+    raise CheckpointError(
+        f"VAE configuration: model_type={kind!r} is not known; use 'autoencoder' or 'stft_vae'"
+    )
 
 
 def sample_latents(mean: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
@@ -79,5 +81,7 @@ def decode_chunked(vae: Vae, latents: Tensor, *, chunk: int = 128, overlap: int 
         piece = vae.decode(latents[..., begin : begin + chunk])
         left = half if begin else 0
         right = chunk - half if begin + chunk < total else chunk
-        audio[..., (begin + left) * ratio : (begin + right) * ratio] = piece[..., left * ratio : right * ratio]
+        audio[..., (begin + left) * ratio : (begin + right) * ratio] = piece[
+            ..., left * ratio : right * ratio
+        ]
     return audio

@@ -77,7 +77,9 @@ def pretrain_labels(run: Path, settings: TrainSettings, weights: Path | None = N
 
     def data(done: float) -> Iterator[list[Example]]:
         stage = len(STAGES) - 1 if weights else curriculum(done)
-        examples = compose_examples(next(seeds), stage, frame_rate=FRAME_RATE, block_size=trainer.net.config.block_size)
+        examples = compose_examples(
+            next(seeds), stage, frame_rate=FRAME_RATE, block_size=trainer.net.config.block_size
+        )
         return batches(examples, budget=settings.batch_positions)
 
     trainer.train(data)
@@ -93,7 +95,9 @@ def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path |
     def data(done: float) -> Iterator[list[Example]]:
         songs = SongStore(store)  # read again: the store may have grown
         log.info("%d songs", len(songs))
-        examples = songs.examples(next(seeds), block_size=trainer.net.config.block_size, clip_frames=CLIP_FRAMES)
+        examples = songs.examples(
+            next(seeds), block_size=trainer.net.config.block_size, clip_frames=CLIP_FRAMES
+        )
         return batches(examples, budget=settings.batch_positions)
 
     trainer.train(data)

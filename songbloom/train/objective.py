@@ -82,7 +82,9 @@ def training_forward(
         token_targets=targets,
         velocity=velocity,
         velocity_target=velocity_target,
-        token_loss=F.cross_entropy(token_logits.flatten(0, 1).float(), targets.flatten(), ignore_index=config.ignore),
+        token_loss=F.cross_entropy(
+            token_logits.flatten(0, 1).float(), targets.flatten(), ignore_index=config.ignore
+        ),
         flow_loss=F.mse_loss(velocity.float(), velocity_target.float()) if len(t) else velocity.sum() * 0,
     )
 

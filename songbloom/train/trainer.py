@@ -59,7 +59,10 @@ class Trainer:
         decayed = [p for p in net.parameters() if p.dim() > 1]
         plain = [p for p in net.parameters() if p.dim() <= 1]
         self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            [
+                {"params": decayed, "weight_decay": settings.weight_decay},
+                {"params": plain, "weight_decay": 0.0},
+            ],
             lr=settings.learning_rate,
             betas=(0.9, 0.95),
         )
@@ -174,9 +177,12 @@ class Trainer:
         null = torch.rand(count, generator=self.generator) < settings.flow_null
         history_noise = torch.randn(latents.shape, generator=self.generator) * settings.history_noise
         history_noise *= torch.rand(len(examples), 1, 1, generator=self.generator)
-        with torch.autocast(
-            self.device.type, getattr(torch, settings.dtype), enabled=settings.dtype != "float32"
-        ), AttentionProbe(self.net) as probe:
+        with (
+            torch.autocast(
+                self.device.type, getattr(torch, settings.dtype), enabled=settings.dtype != "float32"
+            ),
+            AttentionProbe(self.net) as probe,
+        ):
             prefixes, starts = self._prefixes(examples, dropped, no_style)
             out = training_forward(
                 self.net,
@@ -206,8 +212,12 @@ class Trainer:
         chosen = torch.zeros(len(examples), int(blocks.max()), dtype=torch.bool)
         if not self.settings.flow_blocks:
             return chosen
-        candidates = [(i, k) for i, e in enumerate(examples) if e.latents is not None for k in range(int(blocks[i]))]
-        for pick in torch.randperm(len(candidates), generator=self.generator)[: self.settings.flow_blocks].tolist():
+        candidates = [
+            (i, k) for i, e in enumerate(examples) if e.latents is not None for k in range(int(blocks[i]))
+        ]
+        for pick in torch.randperm(len(candidates), generator=self.generator)[
+            : self.settings.flow_blocks
+        ].tolist():
             chosen[candidates[pick]] = True
         return chosen
 
@@ -271,5 +281,3 @@ def initialise(net: SongBloomNet, seed: int = 0) -> None:
             torch.nn.init.normal_(parameter, std=std / math.sqrt(2 * depth) if residual else std)
     torch.nn.init.normal_(net.bos, std=std)
     torch.nn.init.zeros_(net.refiner.project_out.weight)
-
-

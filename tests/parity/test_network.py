@@ -88,8 +88,12 @@ def test_lm_full_pass(model, lm, lm_input):
     hidden = model.net.lm(x)[:, prefix:]
     close(hidden, lm["hidden_full"])
     close(model.net.classifier(hidden), lm["logits_full"])
-    close(model.net.latent_embedding(lm["latents"].transpose(1, 2).reshape(3, -1, model.net.config.latent_dim))[None],
-          lm["latent_emb"])
+    close(
+        model.net.latent_embedding(lm["latents"].transpose(1, 2).reshape(3, -1, model.net.config.latent_dim))[
+            None
+        ],
+        lm["latent_emb"],
+    )
 
 
 @torch.no_grad()
@@ -153,7 +157,10 @@ def test_euler_sampler(model, dit):
         _, steps, temperature, cfg = name.split("_")
         velocity = plain if cfg == "nocfg" else guided
         out = denoise(
-            velocity, dit["euler_noise"], steps=int(steps.removeprefix("steps")), temperature=float(temperature[4:])
+            velocity,
+            dit["euler_noise"],
+            steps=int(steps.removeprefix("steps")),
+            temperature=float(temperature[4:]),
         )
         close(out, dit[name])
 
@@ -200,10 +207,14 @@ def test_training_forward_and_gradients(model, train):
     net.zero_grad()
     (out.token_loss + out.flow_loss).backward()
     named = net.named_parameters()
-    gradients = split_like_published({n: p.grad if p.grad is not None else torch.zeros_like(p) for n, p in named})
+    gradients = split_like_published(
+        {n: p.grad if p.grad is not None else torch.zeros_like(p) for n, p in named}
+    )
     for name in (n for n in train.tensors if n.startswith("grad.")):
         close(gradients["model." + name.removeprefix("grad.")], train[name])
-    norms = next(v for k, v in json.loads((GOLDENS / "train.json").read_text()).items() if k.startswith("grad_l2"))
+    norms = next(
+        v for k, v in json.loads((GOLDENS / "train.json").read_text()).items() if k.startswith("grad_l2")
+    )
     for name, norm in norms.items():
         if norm is not None:
             close(gradients["model." + name].norm(), torch.tensor(norm))

@@ -1,0 +1,1 @@
+"""Songs with exact labels, made by rule, to train and measure with. See `compose`, `render`, `label_frames`."""
