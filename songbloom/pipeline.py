@@ -15,11 +15,12 @@ from torch import Tensor
 from songbloom import lyrics as lyric_text
 from songbloom.audio import read_style_clip
 from songbloom.checkpoints import registry
-from songbloom.checkpoints.load import LoadedModel, load_folder
+from songbloom.checkpoints.load import LoadedModel, load_folder, model_name, read_config
 from songbloom.errors import Cancelled, CheckpointError, InvalidInput
 from songbloom.generate.noise import SongNoise
 from songbloom.generate.patches import ComposeSettings, Patch, compose, start
 from songbloom.generate.sampling import TokenSampling
+from songbloom.model.config import ModelConfig
 from songbloom.model.vae import decode_chunked, encode_style
 from songbloom.request import SongRequest, SongSettings
 from songbloom.song import Song
@@ -62,7 +63,7 @@ def load(
     """Load a model by its name (``songbloom models`` lists them) or from a folder.
 
     Args:
-        model: a release's name, or the path of a folder with ``config.json`` (see ``songbloom convert``).
+        model: a release's name, or the path of a folder that holds a model, published or in our own form.
         local_dir: where downloaded releases lie.
         dtype: float32, bfloat16 or float16 for the network; 'auto' is bfloat16 on CUDA, else float32. The VAE
             always runs in float32.
@@ -74,22 +75,44 @@ def load(
     """
     chosen = choose_device(device)
     kind = choose_dtype(dtype, chosen)
+    folder, name = _find(model, local_dir)
+    began = time.monotonic()
+    loaded = load_folder(folder, name, dtype=kind, device=chosen)
+    loaded.config = _with_seconds_per_tag(loaded.config, name)
+    log.info("loaded %s in %s on %s in %.1f s", name, kind, chosen, time.monotonic() - began)
+    return SongBloom(name, loaded)
+
+
+def read_model_config(model: str = DEFAULT_MODEL, *, local_dir: str | Path = registry.DEFAULT_LOCAL_DIR) -> ModelConfig:
+    """The configuration of a model, named as for :func:`load`, without loading its weights. Raises as it does."""
+    folder, name = _find(model, local_dir)
+    return _with_seconds_per_tag(read_config(folder, name), name)
+
+
+def _find(model: str, local_dir: str | Path) -> tuple[Path, str]:
+    """The folder of a model and its name."""
     folder = Path(model)
-    if (folder / "config.json").is_file():
-        return SongBloom(folder.name, load_folder(folder, dtype=kind, device=chosen))
+    if folder.is_dir() and (name := model_name(folder)):
+        return folder, name
     release = registry.find(model)
     place = registry.present(release, local_dir)
+    if place is None and release.bundled:
+        raise CheckpointError(f"{release.name} should come with the package but is not there: install it again")
     if place is None:
         raise CheckpointError(
             f"{release.name} is not in {local_dir}; get it with: songbloom download {release.name} "
-            f"--local-dir {local_dir}, or name the folder that holds its files with --local-dir"
+            f"--local-dir {local_dir}, or name the folder that holds its files with --local-dir, "
+            f"or use the bundled model: --model-name {DEFAULT_MODEL}"
         )
-    began = time.monotonic()
-    loaded = load_folder(place, release.name, dtype=kind, device=chosen)
-    if not release.bundled:
-        loaded.config = replace(loaded.config, seconds_per_tag=release.seconds_per_tag)
-    log.info("loaded %s in %s on %s in %.1f s", release.name, kind, chosen, time.monotonic() - began)
-    return SongBloom(release.name, loaded)
+    return place, release.name
+
+
+def _with_seconds_per_tag(config: ModelConfig, name: str) -> ModelConfig:
+    """Published configurations do not tell how long a tag lasts; our table does."""
+    for release in registry.RELEASES:
+        if release.name == name and not release.bundled:
+            return replace(config, seconds_per_tag=release.seconds_per_tag)
+    return config
 
 
 def choose_device(name: str) -> torch.device:

@@ -48,7 +48,7 @@ class SongSettings:
         _check_number("cfg_coef", self.cfg_coef, 0, 5)
         _check_integer("steps", self.steps, 1, 100)
         _check_integer("top_k", self.top_k, 0, 1000)
-        _check_number("top_p", self.top_p, 0, 1)
+        _check_number("top_p", self.top_p, 0, 1, optional=False)
         _check_number("temperature", self.temperature, 0, 2)
         _check_number("diffusion_temperature", self.diffusion_temperature, 0, 1)
         _check_number("max_duration", self.max_duration, 0, 3600)
@@ -88,11 +88,16 @@ class SongRequest:
     def __post_init__(self) -> None:
         if not isinstance(self.lyrics, str):
             raise InvalidInput("lyrics", self.lyrics, "must be text")
+        try:
+            self.lyrics.encode("utf-8")
+        except UnicodeEncodeError as error:
+            remedy = "hold broken characters (lone surrogates); save them as UTF-8"
+            raise InvalidInput("lyrics", self.lyrics, remedy) from error
         if not isinstance(self.prompt_wav, (str, Path)) or not str(self.prompt_wav):
             raise InvalidInput(
                 "prompt_wav", self.prompt_wav, "must name an audio file of at least one second"
             )
-        _check_number("prompt_start", self.prompt_start, 0, 36000)
+        _check_number("prompt_start", self.prompt_start, 0, 36000, optional=False)
         check_idx(self.idx)
 
 
@@ -104,8 +109,8 @@ def check_idx(idx: Any) -> None:
         raise InvalidInput("idx", idx, remedy)
 
 
-def _check_number(name: str, value: Any, low: float, high: float) -> None:
-    if value is None:
+def _check_number(name: str, value: Any, low: float, high: float, *, optional: bool = True) -> None:
+    if value is None and optional:
         return
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if not number or not low <= value <= high:

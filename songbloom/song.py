@@ -89,5 +89,9 @@ class Song:
             loudness_lufs=loudness_lufs,
         )
         text = json.dumps(metadata, ensure_ascii=False, indent=1) + "\n"
-        write_bytes(path.with_suffix(".json"), text.encode("utf-8"))
+        try:
+            write_bytes(path.with_suffix(".json"), text.encode("utf-8"))
+        except BaseException:  # Ctrl-C too: the two belong together
+            path.unlink(missing_ok=True)
+            raise
         return report

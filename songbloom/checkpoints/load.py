@@ -6,10 +6,8 @@ Our own form is ``config.json``, ``model.safetensors`` and ``vae.safetensors``.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,8 @@ from songbloom.model.network import SongBloomNet
 from songbloom.model.vae import build_vae
 
 CONFIG, NET, VAE = "config.json", "model.safetensors", "vae.safetensors"
-GROUP = 16  # tensors copied per mapping of a file: the peak stays near the size of the weights
+# A file is mapped again for every group of tensors, so that the pages of earlier ones do not add to the peak.
+GROUPS, SMALLEST_GROUP = 16, 16 << 20  # groups of a module; bytes
 
 
 @dataclass
@@ -58,21 +57,40 @@ def load_folder(
     raise CheckpointError(f"{folder} holds no model: neither {CONFIG} nor {name}.yaml is there")
 
 
-def _load_native(folder: Path, dtype: torch.dtype, device: torch.device) -> LoadedModel:
+def model_name(folder: Path) -> str | None:
+    """The name of the model in ``folder``: the folder's own for our form, NAME of ``NAME.yaml`` and ``NAME.pt``."""
+    if (folder / CONFIG).is_file():
+        return folder.resolve().name
+    names = sorted(path.stem for path in folder.glob("*.yaml") if path.with_suffix(".pt").is_file())
+    return names[0] if names else None
+
+
+def read_config(folder: Path, name: str = "model") -> ModelConfig:
+    """The configuration of the model in ``folder``, without its weights.
+
+    Raises:
+        CheckpointError: it cannot be read or is not one.
+    """
+    if not (folder / CONFIG).is_file():
+        return _published_config(load_config(folder / f"{name}.yaml"))
     try:
         data = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG} cannot be read: {error}") from error
-    config = ModelConfig.from_dict(data)
+    return ModelConfig.from_dict(data)
+
+
+def _load_native(folder: Path, dtype: torch.dtype, device: torch.device) -> LoadedModel:
+    config = read_config(folder)
     net, vae = _empty(config)
     _fill(net, SafetensorsFile(folder / NET), _same_name, dtype, device)
     _fill(vae, SafetensorsFile(folder / VAE), _same_name, torch.float32, device)
-    return LoadedModel(config, net.eval(), vae.eval())
+    return LoadedModel(config, net.eval(), vae.to(device).eval())
 
 
 def _load_published(folder: Path, name: str, dtype: torch.dtype, device: torch.device) -> LoadedModel:
     data = load_config(folder / f"{name}.yaml")
-    config = ModelConfig.from_published(_with_vae_config(data))
+    config = _published_config(data)
     net, vae = _empty(config)
     weights = Path(data.get("pretrained_path") or "")
     source = TorchFile(weights if weights.is_file() else folder / f"{name}.pt")
@@ -86,19 +104,23 @@ def _load_published(folder: Path, name: str, dtype: torch.dtype, device: torch.d
     return LoadedModel(config, net.eval(), vae.eval())
 
 
-def _with_vae_config(data: dict[str, Any]) -> dict[str, Any]:
-    """The configuration with the contents of the VAE's JSON file in place of its path."""
-    path = Path(data["vae"]["vae_cfg"])
+def _published_config(data: dict[str, Any]) -> ModelConfig:
+    """The configuration, with the contents of the VAE's JSON file in place of its path."""
     try:
-        return data | {"vae": data["vae"] | {"vae_cfg": json.loads(path.read_text(encoding="utf-8"))}}
+        path = Path(data["vae"]["vae_cfg"])
+        vae = data["vae"] | {"vae_cfg": json.loads(path.read_text(encoding="utf-8"))}
+        return ModelConfig.from_published(data | {"vae": vae})
     except (OSError, ValueError) as error:
         raise CheckpointError(f"VAE configuration {path} cannot be read: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:  # a value of another kind than published
+        raise CheckpointError(f"configuration: {error}") from error
 
 
 def _empty(config: ModelConfig) -> tuple[SongBloomNet, Any]:
-    """The modules without storage; :func:`_fill` gives them tensors."""
+    """The modules, the large ones without storage; :func:`_fill` gives them tensors."""
     with torch.device("meta"):
-        return SongBloomNet(config.net), build_vae(config.vae)
+        net = SongBloomNet(config.net)
+    return net, build_vae(config.vae)
 
 
 def _same_name(name: str) -> Recipe:
@@ -118,8 +140,7 @@ def _fill(
     expected = {part for r in recipes.values() for part in r.parts}
     _report_mismatch(source.path, expected - source.names, source.names - expected - set(ignore))
     state: dict[str, Tensor] = {}
-    names = iter(recipes)
-    while group := list(islice(names, GROUP)):
+    for group in _groups(module):
         tensors = source.read(part for name in group for part in recipes[name].parts)
         for name in group:
             state[name] = (
@@ -130,6 +151,21 @@ def _fill(
         module.load_state_dict(state, assign=True)
     except RuntimeError as error:
         raise CheckpointError(f"{source.path} does not fit its configuration: {error}") from error
+
+
+def _groups(module: nn.Module) -> Iterator[list[str]]:
+    """Names of the module's tensors in groups of about equal size in memory."""
+    sizes = {name: t.numel() * t.element_size() for name, t in module.state_dict().items()}
+    limit = max(SMALLEST_GROUP, sum(sizes.values()) // GROUPS)
+    group, held = [], 0
+    for name, size in sizes.items():
+        if group and held + size > limit:
+            yield group
+            group, held = [], 0
+        group.append(name)
+        held += size
+    if group:
+        yield group
 
 
 def _report_mismatch(path: Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:
@@ -147,6 +183,6 @@ def save_native(folder: Path, model: LoadedModel) -> None:
         write_safetensors(folder / VAE, model.vae.state_dict())
         part = folder / (CONFIG + ".part")
         part.write_text(json.dumps(model.config.to_dict(), ensure_ascii=False, indent=1), encoding="utf-8")
-        os.replace(part, folder / CONFIG)
+        part.replace(folder / CONFIG)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -83,7 +82,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     part = path.with_name(path.name + ".part")
     try:
         save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, part)
-        os.replace(part, path)
+        part.replace(path)
     except (OSError, SafetensorError) as error:
         part.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written: {error}") from error

@@ -17,6 +17,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from songbloom.corpus.words import is_held_out
+
 COMMON_WORDS = 12_000
 MAX_SYLLABLES = 4
 ENDINGS = (("s", ""), ("es", ""), ("ed", ""), ("ed", "e"), ("ing", ""), ("ing", "e"), ("er", ""), ("ly", ""))
@@ -30,16 +32,180 @@ UNWANTED = re.compile(
 
 CLOSED_TAGS = {"DT", "IN", "PRP", "PRP$", "MD", "CC", "WDT", "WP", "WP$", "WRB", "CD"}
 CLOSED = frozenset(
-    "that by or be are an was can not has have had were been am do does did done its her his them to there here"
-    " up down out off so no yes oh now then too who all us me my mine your you i a the and but if"
-    " again before is let like more on one over to under what while".split()
+    [
+        "that",
+        "by",
+        "or",
+        "be",
+        "are",
+        "an",
+        "was",
+        "can",
+        "not",
+        "has",
+        "have",
+        "had",
+        "were",
+        "been",
+        "am",
+        "do",
+        "does",
+        "did",
+        "done",
+        "its",
+        "her",
+        "his",
+        "them",
+        "to",
+        "there",
+        "here",
+        "up",
+        "down",
+        "out",
+        "off",
+        "so",
+        "no",
+        "yes",
+        "oh",
+        "now",
+        "then",
+        "too",
+        "who",
+        "all",
+        "us",
+        "me",
+        "my",
+        "mine",
+        "your",
+        "you",
+        "i",
+        "a",
+        "the",
+        "and",
+        "but",
+        "if",
+        "again",
+        "before",
+        "is",
+        "let",
+        "like",
+        "more",
+        "on",
+        "one",
+        "over",
+        "to",
+        "under",
+        "what",
+        "while",
+    ]
 )
 IRREGULAR_VERBS = frozenset(
-    "be become begin bend bind bite blow break bring build burn buy catch choose come cost cut dig do draw dream"
-    " drink drive eat fall feed feel fight find fly forget forgive freeze get give go grow hang hear hide hit hold"
-    " hurt keep kneel know lay lead lean learn leave lend let lie light lose make mean meet pay put read ride ring"
-    " rise run say see seek sell send set shake shine show shut sing sink sit sleep slide speak spend spin stand"
-    " steal stick strike swear sweep swim swing take teach tear tell think throw wake wear weep win wind write".split()
+    [
+        "be",
+        "become",
+        "begin",
+        "bend",
+        "bind",
+        "bite",
+        "blow",
+        "break",
+        "bring",
+        "build",
+        "burn",
+        "buy",
+        "catch",
+        "choose",
+        "come",
+        "cost",
+        "cut",
+        "dig",
+        "do",
+        "draw",
+        "dream",
+        "drink",
+        "drive",
+        "eat",
+        "fall",
+        "feed",
+        "feel",
+        "fight",
+        "find",
+        "fly",
+        "forget",
+        "forgive",
+        "freeze",
+        "get",
+        "give",
+        "go",
+        "grow",
+        "hang",
+        "hear",
+        "hide",
+        "hit",
+        "hold",
+        "hurt",
+        "keep",
+        "kneel",
+        "know",
+        "lay",
+        "lead",
+        "lean",
+        "learn",
+        "leave",
+        "lend",
+        "let",
+        "lie",
+        "light",
+        "lose",
+        "make",
+        "mean",
+        "meet",
+        "pay",
+        "put",
+        "read",
+        "ride",
+        "ring",
+        "rise",
+        "run",
+        "say",
+        "see",
+        "seek",
+        "sell",
+        "send",
+        "set",
+        "shake",
+        "shine",
+        "show",
+        "shut",
+        "sing",
+        "sink",
+        "sit",
+        "sleep",
+        "slide",
+        "speak",
+        "spend",
+        "spin",
+        "stand",
+        "steal",
+        "stick",
+        "strike",
+        "swear",
+        "sweep",
+        "swim",
+        "swing",
+        "take",
+        "teach",
+        "tear",
+        "tell",
+        "think",
+        "throw",
+        "wake",
+        "wear",
+        "weep",
+        "win",
+        "wind",
+        "write",
+    ]
 )
 
 
@@ -92,24 +258,32 @@ def build(cmudict: Path) -> list[tuple[str, str, float, str]]:
     def is_acceptable(word: str) -> bool:
         return word in CLOSED or (is_ordinary(word) and (len(word) > 2 or word in tags))
 
+    def is_clean(word: str, most_syllables: int) -> bool:
+        syllables = sum(phone[-1].isdigit() for phone in lexicon[word])
+        long_enough = len(word) > 1 or word in "ai"
+        return 1 <= syllables <= most_syllables and long_enough and not UNWANTED.search(word)
+
     rows: list[tuple[str, str, float, str]] = []
-    rare: list[tuple[str, float]] = []
     covered: set[tuple[str, str]] = set()
+    chosen: set[str] = set()
     for word, count in counts:
-        phones = lexicon.get(word, ())
-        syllables = sum(phone[-1].isdigit() for phone in phones)
-        if not 1 <= syllables <= MAX_SYLLABLES or UNWANTED.search(word) or (len(word) < 2 and word not in "ai"):
+        if len(rows) >= COMMON_WORDS:
+            break
+        if word not in lexicon or not is_clean(word, MAX_SYLLABLES) or not is_acceptable(word):
             continue
-        if len(rows) >= COMMON_WORDS or not is_acceptable(word):
-            rare.append((word, count))
-            continue
-        rows.append((word, " ".join(phones), math.log10(count), word_classes(word, tags.get(word, "-"), frequent)))
-        covered |= phone_pairs(phones)
-    # Rarer words, one for each neighbouring pair of phones that the common words lack.
-    for word, count in sorted(rare, key=lambda item: (not is_ordinary(item[0]), -item[1])):
+        phones = lexicon[word]
+        classes = word_classes(word, tags.get(word, "-"), frequent)
+        rows.append((word, " ".join(phones), math.log10(count), classes))
+        chosen.add(word)
+        if classes == "F" or not is_held_out(phones):
+            covered |= phone_pairs(phones)
+    # Rarer words, one for each neighbouring pair of phones that the common words of training lack.
+    by_word = dict(counts)
+    rare = sorted(lexicon.keys() - chosen, key=lambda w: (not is_ordinary(w), -by_word.get(w, 1e3), w))
+    for word in rare:
         missing = phone_pairs(lexicon[word]) - covered
-        if missing:
-            rows.append((word, " ".join(lexicon[word]), math.log10(count), "-"))
+        if missing and is_clean(word, 6):
+            rows.append((word, " ".join(lexicon[word]), math.log10(by_word.get(word, 1e3)), "P"))
             covered |= missing
     return rows
 

@@ -22,6 +22,7 @@ BAR = 8  # eighths
 MIN_GAP_FRAMES = 6
 LIFT = {"verse": 0.4, "chorus": 0.62, "bridge": 0.5}
 MAX_LINES = 5
+SLOW_EIGHTH_S = 0.3
 
 
 @dataclass
@@ -212,13 +213,15 @@ class _Composer:
         motifs = [draw_motif(rng, self._eighth_s) for _ in range(2)]
         drafts: list[LineDraft] = []
         at = 2 if late else 0
+        # Lines start on half bars, in slow songs on beats, so that no breath takes too long.
+        grid = 4 if self._eighth_s < SLOW_EIGHTH_S else 2
         budget = plan.seconds / self._eighth_s
         while True:
             motif = motifs[0] if len(drafts) % 4 != 2 else motifs[1]
             words = list(plan.lines[len(drafts)]) if plan.lines else draw_line(rng, self._lexicon, rng.randint(5, 10))
             draft = self._draft_line(words, plan.name, motif, at, chords, drafts[-1] if drafts else None)
             drafts.append(draft)
-            at = -(-(draft.onsets[-1] + draft.last_eighths + 1) // 4) * 4
+            at = -(-(draft.onsets[-1] + draft.last_eighths + 1) // grid) * grid
             done = len(drafts) >= MAX_LINES or at + 0.5 * at / len(drafts) > budget
             if (len(drafts) == len(plan.lines)) if plan.lines else done:
                 return drafts

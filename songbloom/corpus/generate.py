@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -10,7 +11,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,24 +113,22 @@ def _produce(root: Path, rows: dict[int, dict[str, Any]], wanted: float, by_time
 @contextlib.contextmanager
 def _runner(workers: int, root: Path, seed: int, settings: CorpusSettings) -> Iterator[Any]:
     if workers == 1:
-        job = partial(_write_song, Studio(), root, seed, settings)
+        job = functools.partial(_write_song, Studio(), root, seed, settings)
         yield lambda numbers: map(job, numbers)
         return
-    with ProcessPoolExecutor(workers, initializer=_start_worker) as pool:
-        job = partial(_write_in_worker, root, seed, settings)
+    with ProcessPoolExecutor(workers) as pool:
+        job = functools.partial(_write_in_worker, root, seed, settings)
         yield lambda numbers: pool.map(job, numbers)
 
 
-# Each worker process loads the voice once; the process is its owner.
-_worker_studio: list[Studio] = []
-
-
-def _start_worker() -> None:
-    _worker_studio.append(Studio())
+@functools.cache
+def _worker_studio() -> Studio:
+    """The studio of this process, which loads the voice once."""
+    return Studio()
 
 
 def _write_in_worker(root: Path, seed: int, settings: CorpusSettings, number: int) -> dict[str, Any]:
-    return _write_song(_worker_studio[0], root, seed, settings, number)
+    return _write_song(_worker_studio(), root, seed, settings, number)
 
 
 def _write_song(studio: Studio, root: Path, seed: int, settings: CorpusSettings, number: int) -> dict[str, Any]:

@@ -9,20 +9,103 @@ from songbloom.corpus.words import Lexicon, Word
 # Letters are slots (see Lexicon); words in small letters are sung as they stand.
 FRAGMENTS = tuple(
     fragment.split()
-    for fragment in (
-        "i V the N|you V the J N|we V R|they V a N|i will V you|you can V me now|we could V all the N|the N of N"
-        "|a J N|the J J N|my N and your N|in the N of the N|under the J N|over the N and the N|where the N will V"
-        "|when i V|if you V me|because we V|there was a N|there is a J N|who will V the N|what did you V"
-        "|how can i V it|i have no N|you have my N|we are J|they were J and J|she was so J|he is my N|it was a N"
-        "|do not V me|do not V the N|oh my N|oh J N|no more N|yes i V|this is the N|that was my J N|these are my N"
-        "|all of my N|every N|every J N|between the N and me|down by the N|up on the N|out of the N|through the N"
-        "|into your N|from N to N|with a N in my N|without your N|R i V|R you V to me|N and N|J and J|V me R"
-        "|V the N with me|V and V|let your N V|until the N will V|before i V|after the N|while you V|you are the N"
-        "|i am a J N|we were N and N|they all V|and so i V|but you V|or will you V|then we V|now the N is J"
-        "|like a N|like a J N on the N|against the N|among the J N|two N and one N|seven N|her N is J|his N was R J"
-        "|their N will V us|should i V|could you V it|must we V|for the N|of all the N|to V you|to V a N|to V again"
-        "|it is R J|i was there|here we are|you and i|me and you|those N of mine"
-    ).split("|")
+    for fragment in [
+        "i V the N",
+        "you V the J N",
+        "we V R",
+        "they V a N",
+        "i will V you",
+        "you can V me now",
+        "we could V all the N",
+        "the N of N",
+        "a J N",
+        "the J J N",
+        "my N and your N",
+        "in the N of the N",
+        "under the J N",
+        "over the N and the N",
+        "where the N will V",
+        "when i V",
+        "if you V me",
+        "because we V",
+        "there was a N",
+        "there is a J N",
+        "who will V the N",
+        "what did you V",
+        "how can i V it",
+        "i have no N",
+        "you have my N",
+        "we are J",
+        "they were J and J",
+        "she was so J",
+        "he is my N",
+        "it was a N",
+        "do not V me",
+        "do not V the N",
+        "oh my N",
+        "oh J N",
+        "no more N",
+        "yes i V",
+        "this is the N",
+        "that was my J N",
+        "these are my N",
+        "all of my N",
+        "every N",
+        "every J N",
+        "between the N and me",
+        "down by the N",
+        "up on the N",
+        "out of the N",
+        "through the N",
+        "into your N",
+        "from N to N",
+        "with a N in my N",
+        "without your N",
+        "R i V",
+        "R you V to me",
+        "N and N",
+        "J and J",
+        "V me R",
+        "V the N with me",
+        "V and V",
+        "let your N V",
+        "until the N will V",
+        "before i V",
+        "after the N",
+        "while you V",
+        "you are the N",
+        "i am a J N",
+        "we were N and N",
+        "they all V",
+        "and so i V",
+        "but you V",
+        "or will you V",
+        "then we V",
+        "now the N is J",
+        "like a N",
+        "like a J N on the N",
+        "against the N",
+        "among the J N",
+        "two N and one N",
+        "seven N",
+        "her N is J",
+        "his N was R J",
+        "their N will V us",
+        "should i V",
+        "could you V it",
+        "must we V",
+        "for the N",
+        "of all the N",
+        "to V you",
+        "to V a N",
+        "to V again",
+        "it is R J",
+        "i was there",
+        "here we are",
+        "you and i",
+        "me and you",
+        "those N of mine",
+    ]
 )
 
 

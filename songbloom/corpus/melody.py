@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from songbloom.corpus.harmony import chord_tones
 from songbloom.corpus.settings import Voice
 
-MIN_SYLLABLE_S = 0.235
+MIN_SYLLABLE_S = 0.255
 
 
 @dataclass
@@ -27,7 +27,7 @@ def draw_motif(rng: random.Random, eighth_s: float) -> Motif:
     steps = [rng.choice((-2, -1, -1, 0, 0, 1, 1, 2)) for _ in range(16)]
     if rng.random() < 0.4:
         steps[rng.randrange(16)] = rng.choice((-4, -3, 3, 4))
-    return Motif(lengths, steps, rng.choice((0, 0, 0, 1, 2)))
+    return Motif(lengths, steps, rng.choice((0, 0, 0, 1, 2) if eighth_s < 0.3 else (0, 0, 1)))
 
 
 def scale_pitches(voice: Voice, key: int, scale: tuple[int, ...]) -> list[int]:

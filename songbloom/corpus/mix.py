@@ -73,6 +73,16 @@ def compress(voice: Floats, threshold_db: float = -12.0, ratio: float = 2.5) -> 
     return (voice * gain).astype(np.float32)
 
 
+def peaking(hertz: float, quality: float, gain_db: float) -> NDArray[np.float64]:
+    """One second-order section that raises or lowers a band (R. Bristow-Johnson's audio EQ cookbook)."""
+    angle = 2 * np.pi * hertz / SAMPLE_RATE
+    amplitude = 10 ** (gain_db / 40)
+    alpha = np.sin(angle) / (2 * quality)
+    top = (1 + alpha * amplitude, -2 * np.cos(angle), 1 - alpha * amplitude)
+    bottom = (1 + alpha / amplitude, -2 * np.cos(angle), 1 - alpha / amplitude)
+    return np.array([[*top, *bottom]]) / bottom[0]
+
+
 def weigh(audio: Floats) -> Floats:
     """The K-weighting of ITU-R BS.1770-4 (its coefficients for 48 kHz) on ``[channels, samples]``."""
     return sosfilt(K_WEIGHTING, audio, axis=-1).astype(np.float32)
@@ -109,7 +119,10 @@ def mix(
         fade_s: fade-out at the very end.
     """
     high_pass = butter(2, 90, "high", fs=SAMPLE_RATE, output="sos")
-    clean = compress(sosfilt(high_pass, voice).astype(np.float32))
+    # Consonants live around 3 kHz: raise them in the voice and make room for them in the band.
+    voice_filter = np.vstack([high_pass, peaking(3200, 0.7, 4.0)])
+    clean = compress(sosfilt(voice_filter, voice).astype(np.float32))
+    band = sosfilt(peaking(2600, 0.7, -4.0), band, axis=1).astype(np.float32)
     room = reverberate(clean)
     voices = (1 - reverb) * clean[None] + 1.6 * reverb * room
     treble = sosfilt(butter(1, 4000, "high", fs=SAMPLE_RATE, output="sos"), band, axis=1).astype(np.float32)

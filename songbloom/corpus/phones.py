@@ -7,8 +7,8 @@ PHONES: tuple[str, ...] = (
     "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH",
 )  # fmt: skip
 PHONE_INDEX = {phone: index for index, phone in enumerate(PHONES)}
-VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
-SONORANTS = frozenset("L M N NG R W Y".split())
+VOWELS = frozenset(["AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"])
+SONORANTS = frozenset(["L", "M", "N", "NG", "R", "W", "Y"])
 
 # Alphabet of the voice model (that of misaki and Kokoro). Unstressed AH and ER have symbols of their own.
 SINGER_SYMBOLS = {

@@ -26,9 +26,9 @@ class Voice:
 
 
 VOICES = {
-    "hibari": Voice(55, 74, 1.0, 2.0, 150.0),
-    "low": Voice(47, 64, 0.86, 9.0, 100.0),
-    "bright": Voice(57, 76, 1.1, 2.0, 150.0),
+    "hibari": Voice(55, 74, 1.0, 3.0, 150.0),
+    "low": Voice(47, 64, 0.88, 6.0, 100.0),
+    "bright": Voice(57, 76, 1.1, 3.0, 150.0),
 }
 
 

@@ -20,7 +20,9 @@ SAMPLES_PER_FRAME = int(SAMPLE_RATE * FRAME_S)
 # Tensors of the published graph: frames per symbol, and energy per half frame.
 DURATIONS, F0, ENERGY = "/Clip_output_0", "f0", "/Mul_62_output_0"
 SPECTRUM = ("lh", "theta", "ln", "lr", "phi")
-SPACE_MIN = 3
+# Frames a phone must have so that the space before its word takes one and two of them: without that pause stops
+# lose their closure and words run into each other.
+SPACE_LIMITS = (3, 5)
 LEAD_FRAMES, TAIL_FRAMES = 2, 4
 VIBRATO_AFTER_S, VIBRATO_SEMITONES = 0.2, 0.3
 
@@ -32,7 +34,7 @@ def _cut(model: Any, inputs: list[str], outputs: list[str]) -> Any:
     import onnx
     import onnxruntime
 
-    kinds = {
+    kinds: dict[str, tuple[Any, Any]] = {
         "ids": (onnx.TensorProto.INT64, [1, "L"]),
         "speed": (onnx.TensorProto.FLOAT, [1]),
         DURATIONS: (onnx.TensorProto.FLOAT, ["L"]),
@@ -117,10 +119,9 @@ class Singer:
         for index, (event, symbol, new_word) in enumerate(words):
             spelling = singer_spelling(symbol)
             if new_word and index:
-                # The space shapes the sound around it but takes no time.
                 spelling = " " + spelling
             total = frames(event.end_s - event.start_s)
-            gap = 1 if spelling[0] == " " and total >= SPACE_MIN else 0
+            gap = sum(total >= limit for limit in SPACE_LIMITS) if spelling[0] == " " else 0
             total -= gap
             letters = [c for c in spelling if c not in " ˈˌ"]
             marks = 1 if any(c in "ˈˌ" for c in spelling) else 0
@@ -132,7 +133,7 @@ class Singer:
                 if char == " ":
                     lengths.append(gap)
                 elif char in "ˈˌ":
-                    lengths.append(1)
+                    lengths.append(marks)
                 else:
                     lengths.append(shares[at])
                     at += 1

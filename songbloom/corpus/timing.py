@@ -49,9 +49,7 @@ def run_frames(run: list[str], room: int | None, rng: random.Random) -> list[int
     return lengths
 
 
-def plan_line(
-    runs: list[list[str]], onsets: list[int], last_frames: int, rng: random.Random
-) -> tuple[int, list[int]]:
+def plan_line(runs: list[list[str]], onsets: list[int], last_frames: int, rng: random.Random) -> tuple[int, list[int]]:
     """Frames of every phone of a line, in order, and the frame where the first phone starts.
 
     Args:

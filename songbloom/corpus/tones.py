@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ Floats = NDArray[np.float32]
 
 
 def _partials(
-    pitch: float, seconds: float, count: int, level: Callable[[int, Floats], Floats | float], stretch: float = 0.0
+    pitch: float, seconds: float, count: int, level: Callable[[int, Any], Any], stretch: float = 0.0
 ) -> Floats:
     hertz = 440 * 2 ** ((pitch - 69) / 12)
     time = np.arange(int(seconds * SAMPLE_RATE), dtype=np.float32) / SAMPLE_RATE
@@ -33,9 +34,7 @@ def _tone(kind: str, pitch: float, seconds: float) -> Floats:
     elif kind == "epiano":
         out = _partials(pitch, seconds, 5, lambda h, t: exp(-t * (0.9 + 0.9 * h)) * (1, 0.25, 0.1, 0.3, 0.05)[h - 1])
     elif kind == "pluck":
-        out = _partials(
-            pitch, seconds, 16, lambda h, t: exp(-t * (2.0 + 0.8 * h)) * abs(np.sin(h * np.pi * 0.18)) / h
-        )
+        out = _partials(pitch, seconds, 16, lambda h, t: exp(-t * (2.0 + 0.8 * h)) * abs(np.sin(h * np.pi * 0.18)) / h)
     elif kind == "nylon":
         out = _partials(pitch, seconds, 10, lambda h, t: exp(-t * (2.5 + 1.2 * h)) * abs(np.sin(h * 0.9)) / h**1.4)
     elif kind == "pad":
@@ -72,6 +71,7 @@ def _drum(kind: str, rng: np.random.Generator) -> Floats:
     time = np.arange(int(seconds * SAMPLE_RATE), dtype=np.float32) / SAMPLE_RATE
     noise = rng.standard_normal(len(time)).astype(np.float32)
     exp, sin, tau = np.exp, np.sin, 2 * np.pi
+    out: NDArray[Any]
     bright = sosfilt(butter(2, 6000, "high", fs=SAMPLE_RATE, output="sos"), noise)
     if kind == "kick":
         out = 1.3 * sin(tau * (48 * time + 3.5 * (1 - exp(-30 * time)))) * exp(-9 * time)
@@ -111,7 +111,7 @@ class ToneBank:
     def __init__(self, capacity_s: float = 400.0) -> None:
         self._tones: dict[tuple[str, int, float], Floats] = {}
         self._drums: dict[str, Floats] = {}
-        self._left = capacity_s
+        self._capacity_s = self._left = capacity_s
 
     def note(self, kind: str, pitch: int, seconds: float) -> Floats:
         """A note held for ``seconds`` and released, float32 ``[samples]`` at 48 kHz, peak about 1."""
@@ -123,7 +123,7 @@ class ToneBank:
         if tone is None:
             if self._left < length:
                 self._tones.clear()
-                self._left = 400.0
+                self._left = self._capacity_s
             tone = _tone(kind, pitch, length)
             attack = int(0.004 * SAMPLE_RATE)
             tone[:attack] *= np.linspace(0, 1, attack, dtype=np.float32)

@@ -16,6 +16,8 @@ from songbloom.corpus.phones import VOWELS, plain
 # Frequencies of words on web pages are flattened: p ~ count ** FLATTEN.
 FLATTEN = 0.35
 HELD_OUT_SHARE = 10
+# Words of class P are there for a pair of phones no other has; they are never held out and drawn more often.
+RARE_PAIR_WEIGHT = 4.0
 
 
 class Word(NamedTuple):
@@ -60,11 +62,11 @@ class Lexicon:
                 self.literal[text] = word
                 chosen["F"].append((word, weight))
                 continue
-            if is_held_out(phones) != held_out:
+            if held_out != (classes != "P" and is_held_out(phones)):
                 continue
             chosen["*"].append((word, weight))
-            chosen["="].append((word, 1.0))
-            for letter in classes.strip("-"):
+            chosen["="].append((word, RARE_PAIR_WEIGHT if classes == "P" else 1.0))
+            for letter in classes.strip("-P"):
                 chosen[letter].append((word, weight))
         self.pools = {k: WordPool([w for w, _ in v], [x for _, x in v]) for k, v in chosen.items()}
 

@@ -43,7 +43,7 @@ def keep_writable(text: str) -> tuple[str, list[str]]:
             if category[0] == "P":
                 kept.append(" ")
             dropped[character] = None
-    return unicodedata.normalize("NFC", "".join(kept)), list(dropped)
+    return "".join(kept), list(dropped)
 
 
 def _apostrophes(text: str) -> str:
@@ -79,22 +79,28 @@ def _without_brackets(text: str) -> str:
 
 def clean_line(line: str) -> str:
     """One line of sung text in the published form; may be empty or end in ``.``."""
-    line = _figures(_without_brackets(_apostrophes(line)))
+    line = _figures(_without_brackets(_apostrophes(re.sub(r"\s+", " ", line))))
     line = re.sub(r"\s*[—―]+\s*|\s+[-–]+\s+|--+", ".", line)
     line = re.sub(r"(?<![\w'])-+|-+(?![\w'])", " ", re.sub("[‐‑–]", "-", line))
     line = _SENTENCE_MARKS.sub(".", line)
     line = re.sub(r"[/\\]+", ".", line)
-    line = re.sub(r"(?<=[0-9])\.(?=[0-9])", ". ", line)  # not to be taken for a decimal point again
     line = re.sub(r"[#*_@+=^$£%]", " ", line)
     return tidy(line)
 
 
+def _one_stop(match: re.Match[str]) -> str:
+    """A run of full stops as one; at the very end a stop set apart stays, as in the published clean-up."""
+    at_end = match.end() == len(match.string)
+    return ". ." if at_end and " " in match.group() else "."
+
+
 def tidy(text: str) -> str:
     """Single spaces and single full stops; spaces between Chinese characters end a sentence."""
-    text = re.sub(r"\s+", " ", text)
+    text = re.sub(r"\s+", " ", text).strip(" ")
     text = re.sub(rf"(?<=[{_HAN}]) (?=[{_HAN}])", ".", text)
-    text = re.sub(r"\.\.+", ".", text).strip(" ")
-    return re.sub(r"\.(?: ?\.)+(?= ?[^ .])", ".", text)
+    text = re.sub(r"\.(?: ?\.)+", _one_stop, text)
+    text = re.sub(r"(?<=[0-9])\.(?=[0-9])", ". ", text)  # not to be taken for a decimal point
+    return unicodedata.normalize("NFC", text)
 
 
 def join_lines(lines: list[str]) -> str:
@@ -104,11 +110,9 @@ def join_lines(lines: list[str]) -> str:
         if not body:
             body = line
         elif line:
-            chinese = re.search(rf"[{_HAN}]\.?$", body) and re.match(f"[{_HAN}]", line)
+            chinese = re.search(rf"[{_HAN}]\.?$", body[-2:]) and re.match(f"[{_HAN}]", line)
             body += ("" if body.endswith(".") else ".") + ("" if chinese else " ") + line
-    body = tidy(body)
-    body = re.sub(r"^[ .]+", "", body)
-    return re.sub(r"(\.)( ?\.)(?: ?\.)+$", r"\1\2", body)
+    return re.sub(r"^[ .]+", "", tidy(body))
 
 
 def shorten_words(text: str) -> tuple[str, list[str]]:

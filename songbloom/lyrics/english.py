@@ -2,6 +2,7 @@
 
 The order for a word: homographs, the dictionary (CMUdict), spelling out of unknown words of up to three
 letters, possessives, division into known words, and the spelling network for the rest.
+The published system took these rules from GPT-SoVITS (MIT), which took numbers and homographs from g2p-en.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _STRAIGHT_QUOTES = str.maketrans({'"': "'", "’": "'", ";": ",", ":": ",", "：
 
 
 class Unpronounceable(ValueError):
-    """The English rules have no reading for this text."""
+    """The English rules have no reading for this text (``args[0]``)."""
 
 
 @lru_cache(maxsize=1)
@@ -51,7 +52,7 @@ def _spell(word: str) -> list[str]:
     for letter in word:
         reading = "EY1" if letter == "a" else _dictionary().get(letter)
         if reading is None:
-            raise Unpronounceable(word)
+            raise Unpronounceable(letter)
         phonemes += reading.split(" ")
     return phonemes
 
@@ -116,9 +117,14 @@ def phonemize(text: str) -> list[str]:
 
     Words are read each on its own, case only matters for ``A`` and a few homographs.
     Raises:
-        Unpronounceable: no rule reads it; the published system then passes the normalised text on.
+        Unpronounceable: no rule reads it; ``args[0]`` is the normalised text, which the published system
+            passes on in its place.
     """
+    normal = re.sub(r"'{4,}", "'''", normalize(text))
     phonemes: list[str] = []
-    for token in _TOKEN.findall(re.sub(r"'{4,}", "'''", normalize(text))):
-        phonemes += _read_token(token)
+    try:
+        for token in _TOKEN.findall(normal):
+            phonemes += _read_token(token)
+    except Unpronounceable as error:
+        raise Unpronounceable(normal) from error
     return phonemes

@@ -16,6 +16,10 @@ MAX_TAGS = 600  # of one instrumental section: ten minutes at a second a tag
 _TAG = re.compile(r"[\[【〔]([^\[\]【】〔〕\n]{1,80})[\]】〕]")
 
 
+class NothingToSing(InvalidInput):
+    """A lyric without a word and without a section."""
+
+
 @dataclass(frozen=True)
 class Section:
     """One section of a song.
@@ -117,7 +121,8 @@ class _Reader:
         self.drafts[-1].tags = min(tags, MAX_TAGS)
 
     def read_line(self, line: str) -> None:
-        if not line.strip():
+        line = " ".join(line.split())
+        if not line:
             self.end_paragraph()
             return
         if not _TAG.search(line) and (found := from_line(line)):
@@ -198,7 +203,8 @@ def parse(text: str, *, seconds_per_tag: float = 1.0) -> Lyrics:
             models, 5 in the 240 s model); turns ``[intro 10s]`` into repeated tags.
 
     Raises:
-        InvalidInput: ``lyrics`` is no text, empty, too long, or holds nothing to sing and no section.
+        NothingToSing: no word and no section is left of ``text``.
+        InvalidInput: ``text`` is no text or too long, or ``seconds_per_tag`` is not positive.
     """
     if not isinstance(text, str):
         raise InvalidInput("lyrics", text, "lyrics must be text.")
@@ -216,7 +222,7 @@ def parse(text: str, *, seconds_per_tag: float = 1.0) -> Lyrics:
         reader.read_line(line)
     sections = reader.sections()
     if not sections:
-        raise InvalidInput(
-            "lyrics", text, "nothing to sing in it; write some words, or a tag such as [inst 20s]."
+        raise NothingToSing(
+            "lyrics", text, "nothing to sing in it; write words, or a tag such as [inst 20s]."
         )
     return Lyrics(sections, reader.warnings)

@@ -53,8 +53,8 @@ def _item_phonemes(item: str) -> str:
         else:
             try:
                 phonemes += english.phonemize(run["other"])
-            except english.Unpronounceable:
-                phonemes.append(english.normalize(run["other"]))
+            except english.Unpronounceable as error:
+                phonemes.append(error.args[0])
     return " ".join(phonemes)
 
 

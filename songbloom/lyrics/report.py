@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from songbloom.errors import InvalidInput
-
-from .parse import Lyrics, Section, parse, pieces
+from .parse import Lyrics, NothingToSing, Section, parse, pieces
 from .phonemes import STRUCTURE_LABELS, phonemize, unpronounceable
 
 SECONDS_PER_SYLLABLE = 0.3
@@ -135,8 +133,8 @@ def describe(
     warnings: list[str] = []
     try:
         lyrics = parse(text, seconds_per_tag=seconds_per_tag)
-    except InvalidInput as error:
-        if not as_given or not isinstance(text, str) or error.field != "lyrics":
+    except NothingToSing as error:
+        if not as_given:
             raise
         lyrics = Lyrics([], [error.remedy])
     warnings += lyrics.warnings

@@ -53,9 +53,7 @@ class StftVaeConfig:
         known = {field.name for field in fields(cls)}
         for key in values:
             if key not in known:
-                raise InvalidInput(
-                    key, values[key], "unknown StftVae option; one of " + ", ".join(sorted(known))
-                )
+                raise InvalidInput(key, values[key], "unknown StftVae option; one of " + ", ".join(sorted(known)))
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -255,12 +253,14 @@ class StftVae(nn.Module):
 
     def patches(self, spectrum: Tensor) -> Tensor:
         """Each latent's frames as one vector [B, F, frames_per_latent * bands], from a mid/side STFT."""
-        mid, side = spectrum.unbind(1)
         floor = self.config.floor
-        log_mid = (mid.abs() @ self.mid_filters + floor).log()
-        log_side = (side.abs() @ self.side_filters + floor).log()
-        power = ((mid.abs().square() @ self.pan_filters) * (side.abs().square() @ self.pan_filters)).sqrt()
-        correlation = ((mid * side.conj()).real @ self.pan_filters) / (power + floor**2)
+        mid, side = spectrum.unbind(1)
+        mid_power, side_power = power(mid), power(side)
+        log_mid = (mid_power.sqrt() @ self.mid_filters + floor).log()
+        log_side = (side_power.sqrt() @ self.side_filters + floor).log()
+        product = mid.real * side.real + mid.imag * side.imag
+        size = ((mid_power @ self.pan_filters) * (side_power @ self.pan_filters)).sqrt()
+        correlation = (product @ self.pan_filters) / (size + floor**2)
         frames = torch.cat([log_mid, log_side, correlation], -1)
         return frames.unflatten(1, (-1, self.config.frames_per_latent)).flatten(2)
 
@@ -297,9 +297,7 @@ class StftVae(nn.Module):
         """The network's part of `decode`: magnitudes and first phases."""
         c = self.config
         if latents.dim() != 3 or latents.shape[1] != c.latent_dim or latents.shape[2] == 0:
-            raise InvalidInput(
-                "latents", tuple(latents.shape), f"expected shape [batch, {c.latent_dim}, frames]."
-            )
+            raise InvalidInput("latents", tuple(latents.shape), f"expected shape [batch, {c.latent_dim}, frames].")
         z = latents.float().transpose(1, 2)
         with torch.autocast(z.device.type, enabled=False):
             envelope = (z @ self.synthesis + self.patch_mean).unflatten(2, (-1, c.bands)).flatten(1, 2)
@@ -320,9 +318,7 @@ class StftVae(nn.Module):
     def waveform(self, spectrum: DecodedSpectrum, phase_rounds: int) -> Tensor:
         """Audio [B, 2, T hop] of a decoded spectrum after `phase_rounds` rounds of fast Griffin-Lim."""
         c = self.config
-        mid, side = (
-            (x.clamp(max=6).exp() - c.floor).clamp_min(0) for x in (spectrum.log_mid, spectrum.log_side)
-        )
+        mid, side = ((x.clamp(max=6).exp() - c.floor).clamp_min(0) for x in (spectrum.log_mid, spectrum.log_side))
         phase = spectrum.phase * self._centre_rotation(mid.shape[1], mid.device)
         phase = self._consistent_phase(mid, phase, phase_rounds)
         stereo = torch.stack([mid * phase, side * phase * spectrum.side_turn], 1)
@@ -334,7 +330,7 @@ class StftVae(nn.Module):
         for _ in range(rounds):
             projected = self._stft(self._istft(magnitude * phase))
             ahead = projected + self.config.phase_momentum * (projected - previous)
-            phase = ahead / ahead.abs().clamp_min(1e-9)
+            phase = ahead / (power(ahead) + 1e-18).sqrt()
             previous = projected
         return phase
 
@@ -389,6 +385,11 @@ class StftVae(nn.Module):
         self.analysis.copy_(weights[:, None] * vectors * (std / eigenvalues.sqrt()))
         self.synthesis.copy_((eigenvalues.sqrt() / std)[:, None] * vectors.T / weights)
         return std.float()
+
+
+def power(spectrum: Tensor) -> Tensor:
+    """Squared magnitude; several times faster than ``abs`` of a complex tensor on a CPU."""
+    return spectrum.real.square() + spectrum.imag.square()
 
 
 def unit_phase(real: Tensor, imag: Tensor) -> Tensor:

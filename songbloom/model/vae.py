@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from songbloom.errors import CheckpointError
 from songbloom.model.oobleck import OobleckVae
+from songbloom.model.stft_vae import StftVae, StftVaeConfig
 
 MIN_PROMPT_SAMPLES = 2048  # the published encoder is not run on less
 
@@ -30,17 +31,16 @@ class Vae(Protocol):
 
 
 def build_vae(config: Mapping[str, Any]) -> Any:
-    """The VAE a configuration names: ``model_type`` 'autoencoder' (Oobleck) or 'stft_vae'."""
-    kind = config.get("model_type")
-    if kind == "autoencoder":
-        return OobleckVae(config)
-    if kind == "stft_vae":
-        from songbloom.model.stft_vae import StftVae, StftVaeConfig
+    """The VAE a configuration describes: ours (``kind`` 'stft_vae') or the published form of Oobleck.
 
-        return StftVae(StftVaeConfig(**{k: v for k, v in config.items() if k != "model_type"}))
-    raise CheckpointError(
-        f"VAE configuration: model_type={kind!r} is not known; use 'autoencoder' or 'stft_vae'"
-    )
+    Oobleck is made without storage, on the meta device: it is large and gets all its tensors from a checkpoint.
+    """
+    if config.get("kind") == "stft_vae":
+        return StftVae(StftVaeConfig.from_dict({k: v for k, v in config.items() if k != "kind"}))
+    if config.get("model_type") == "autoencoder":
+        with torch.device("meta"):
+            return OobleckVae(config)
+    raise CheckpointError("VAE configuration: neither kind 'stft_vae' nor model_type 'autoencoder'")
 
 
 def sample_latents(mean: Tensor, scale: Tensor, noise: Tensor) -> Tensor:

@@ -46,15 +46,11 @@ class AudioCache:
                     raise InvalidInput("corpus", str(path), f"{expected}, found {found}.")
                 out.write(audio.tobytes())
                 name = str(path.relative_to(corpus))
-                self.songs.append(
-                    {"name": name, "start": end, "length": len(audio), "held_out": _held_out(path)}
-                )
+                self.songs.append({"name": name, "start": end, "length": len(audio), "held_out": _held_out(path)})
                 end += len(audio)
             out.truncate()
         if not self.songs:
-            raise InvalidInput(
-                "corpus", str(corpus), "holds no *.flac songs; make some with `songbloom corpus`."
-            )
+            raise InvalidInput("corpus", str(corpus), "holds no *.flac songs; make some with `songbloom corpus`.")
         aside = self._index.with_suffix(".part")
         aside.write_text(json.dumps(self.songs), encoding="utf-8")
         aside.replace(self._index)
@@ -81,9 +77,7 @@ class AudioCache:
         if not test and len(train) > held_out > 0:
             test, train = train[-held_out:], train[:-held_out]
         if not train:
-            raise InvalidInput(
-                "corpus", len(self.songs), "every song is held out; nothing is left to train on."
-            )
+            raise InvalidInput("corpus", len(self.songs), "every song is held out; nothing is left to train on.")
         return test[:held_out], train
 
 

@@ -46,9 +46,7 @@ class AutoencoderTraining:
     ema_decay: float = 0.998
     whitening: float = 0.3
     fit_hours: float = 1.5  # of audio the encoder is fitted to
-    latent_noise: float = (
-        0.12  # largest RMS added to latents, so that the decoder forgives a generator's errors
-    )
+    latent_noise: float = 0.12  # largest RMS added to latents, so that the decoder forgives a generator's errors
     resolutions_per_step: int = 2
     phase_rounds: int = 0  # rounds of Griffin-Lim inside the training graph
     log_mel_weight: float = 1.0
@@ -112,16 +110,11 @@ class TrainingState:
 
 def save_autoencoder(model: StftVae, folder: Path) -> None:
     """Write ``ema.safetensors`` (half precision) and ``config.json`` into `folder`, each as a whole."""
-    weights = {
-        name: value.detach().to("cpu", torch.float16).contiguous()
-        for name, value in model.state_dict().items()
-    }
+    weights = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in model.state_dict().items()}
     aside = folder / "ema.safetensors.part"
     save_file(weights, aside, metadata={"kind": "stft_vae"})
     aside.replace(folder / "ema.safetensors")
-    write_text(
-        folder / "config.json", json.dumps({"kind": "stft_vae", **model.config.to_dict()}, indent=1) + "\n"
-    )
+    write_text(folder / "config.json", json.dumps({"kind": "stft_vae", **model.config.to_dict()}, indent=1) + "\n")
 
 
 def load_autoencoder(folder: Path) -> StftVae:
@@ -207,6 +200,27 @@ def update_ema(ema: StftVae, model: StftVae, decay: float, step: int) -> None:
         average.lerp_(value, 1 - decay)
 
 
+def train_step(
+    state: TrainingState,
+    mel_loss: MultiResolutionMelLoss,
+    audio: Tensor,
+    training: AutoencoderTraining,
+    rate: float,
+) -> dict[str, float]:
+    """One step of gradient descent on audio [B, 2, n] at learning rate `rate`; the losses, for the log."""
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    loss, parts = training_loss(state.model, mel_loss, audio, training, state.generator)
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), 1.0)
+    if torch.isfinite(norm):
+        state.optimizer.step()
+        update_ema(state.ema, state.model, training.ema_decay, state.step)
+    state.step += 1
+    return {name: float(value.detach()) for name, value in {**parts, "gradient": norm}.items()}
+
+
 @torch.no_grad()
 def measure(model: StftVae, cache: AudioCache, songs: list[int], seconds: float = 10.0) -> dict[str, float]:
     """Log-spectral distances (dB), SI-SDR of mid (dB) and side level (dB) over `songs`' first `seconds`."""
@@ -227,9 +241,7 @@ def measure(model: StftVae, cache: AudioCache, songs: list[int], seconds: float 
     return {name: round(total / max(1, len(songs)), 3) for name, total in totals.items()}
 
 
-def fit_encoder(
-    model: StftVae, cache: AudioCache, songs: list[int], training: AutoencoderTraining, run: Path
-) -> None:
+def fit_encoder(model: StftVae, cache: AudioCache, songs: list[int], training: AutoencoderTraining, run: Path) -> None:
     """Fit the encoder to evenly spread songs and write the marker file with the latents' deviations."""
     total = sum(cache.length(song) for song in songs)
     stride = max(1, math.ceil(total / (training.fit_hours * 3600 * model.sample_rate)))
@@ -315,7 +327,7 @@ def _run_steps(
     run: Path,
     minutes: float,
 ) -> None:
-    model, ema = state.model, state.ema
+    model = state.model
     device = model.patch_mean.device
     mel_loss = MultiResolutionMelLoss(model.sample_rate, floor=model.config.floor).to(device)
     sums: dict[str, float] = {}
@@ -324,30 +336,16 @@ def _run_steps(
     with (run / "log.jsonl").open("a", encoding="utf-8") as log:
         while state.seconds < 60 * minutes:
             rate = learning_rate(training, state.step, state.seconds / (60 * minutes))
-            for group in state.optimizer.param_groups:
-                group["lr"] = rate
-            audio = random_segments(cache, songs, training, model.downsampling_ratio, state.generator).to(
-                device
-            )
-            loss, parts = training_loss(model, mel_loss, audio, training, state.generator)
-            state.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            if torch.isfinite(norm):
-                state.optimizer.step()
-                update_ema(ema, model, training.ema_decay, state.step)
-            state.step += 1
+            audio = random_segments(cache, songs, training, model.downsampling_ratio, state.generator)
+            parts = train_step(state, mel_loss, audio.to(device), training, rate)
             counted += 1
-            for name, value in {**parts, "gradient": norm}.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach())
+            for name, value in parts.items():
+                sums[name] = sums.get(name, 0.0) + value
             now = time.monotonic()
             state.seconds, clock = state.seconds + now - clock, now
             if counted == training.log_steps:
-                _log(
-                    log,
-                    state,
-                    {name: round(total / counted, 4) for name, total in sums.items()} | {"rate": rate},
-                )
+                means = {name: round(total / counted, 4) for name, total in sums.items()}
+                _log(log, state, {**means, "rate": rate})
                 sums, counted = {}, 0
             if state.seconds - last_export > 60 * training.export_minutes:
                 _export(log, state, cache, held_out, run)
@@ -379,9 +377,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--fresh", action="store_true", help="ignore a state left by an earlier run")
     parser.add_argument("--initial-weights", type=Path, help="folder of exported weights to go on from")
     parser.add_argument("--network", type=json.loads, default={}, help="JSON object of StftVaeConfig options")
-    parser.add_argument(
-        "--training", type=json.loads, default={}, help="JSON object of AutoencoderTraining options"
-    )
+    parser.add_argument("--training", type=json.loads, default={}, help="JSON object of AutoencoderTraining options")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     train_autoencoder(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from songbloom.model.stft_vae import DecodedSpectrum, mel_filters
+from songbloom.model.stft_vae import DecodedSpectrum, mel_filters, power
 
 
 class MultiResolutionMelLoss(nn.Module):
@@ -44,11 +46,9 @@ class MultiResolutionMelLoss(nn.Module):
         frames = audio.unfold(-1, window, window // 4) * self.get_buffer(f"window_{window}")
         spectrum = torch.fft.rfft(frames, norm="ortho")
         # The root of a small number keeps the gradient finite where the signal is silent.
-        return (spectrum.real.square() + spectrum.imag.square() + 1e-9).sqrt()
+        return (power(spectrum) + 1e-9).sqrt()
 
-    def forward(
-        self, decoded: Tensor, target: Tensor, windows: list[int] | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, decoded: Tensor, target: Tensor, windows: list[int] | None = None) -> tuple[Tensor, Tensor]:
         """(log-mel distance in nats, distance of root magnitudes) of audio [..., n] over `windows` (all)."""
         chosen = self.windows if windows is None else windows
         log_distance, root_distance = decoded.new_zeros(()), decoded.new_zeros(())
@@ -61,9 +61,7 @@ class MultiResolutionMelLoss(nn.Module):
         return log_distance / len(chosen), root_distance / len(chosen)
 
 
-def spectrum_loss(
-    decoded: DecodedSpectrum, target: Tensor, floor: float, sample_rate: int
-) -> tuple[Tensor, Tensor]:
+def spectrum_loss(decoded: DecodedSpectrum, target: Tensor, floor: float, sample_rate: int) -> tuple[Tensor, Tensor]:
     """Distances of what the decoder's network says about each bin from the true spectrum.
 
     Args:
@@ -78,13 +76,15 @@ def spectrum_loss(
     frequency = torch.linspace(0, sample_rate / 2, target.shape[-1], device=target.device)
     weight = 1 / (1 + frequency / 700)
     weight = weight / weight.mean()
-    log_side = (side.abs() + floor).log()
-    magnitude = (decoded.log_mid - (mid.abs() + floor).log()).abs()
+    mid_size, side_size = power(mid).sqrt(), power(side).sqrt()
+    log_side = (side_size + floor).log()
+    magnitude = (decoded.log_mid - (mid_size + floor).log()).abs()
     magnitude = magnitude + 0.5 * (decoded.log_side - log_side).abs()
-    true_turn = torch.sgn(side * mid.conj())
-    audible = log_side - torch.log(torch.tensor(floor))
-    turn = (1 - (decoded.side_turn * true_turn.conj()).real) * audible
-    return (magnitude * weight).mean(), (turn * weight).mean()
+    true_turn = side * mid.conj() / (mid_size * side_size + 1e-12)
+    audible = log_side - math.log(floor)
+    turn = decoded.side_turn
+    turn_distance = (1 - turn.real * true_turn.real - turn.imag * true_turn.imag) * audible
+    return (magnitude * weight).mean(), (turn_distance * weight).mean()
 
 
 def log_spectral_distance(decoded: Tensor, target: Tensor, window: int = 2048) -> Tensor:

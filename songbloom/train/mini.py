@@ -8,16 +8,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 
+from songbloom.checkpoints.load import LoadedModel, save_native
 from songbloom.corpus.phones import PHONES, VOWELS
-from songbloom.model.config import LyricsConfig, NetConfig
+from songbloom.model.config import InferenceDefaults, LyricsConfig, ModelConfig, NetConfig
 from songbloom.model.network import SongBloomNet
+from songbloom.train.autoencoder import load_autoencoder
 from songbloom.train.examples import STAGES, Example, SongStore, batches, compose_examples
 from songbloom.train.sketch_codes import NUM_CODES, meaningful_init
 from songbloom.train.trainer import Trainer, TrainSettings, initialise
@@ -101,3 +105,38 @@ def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path |
         return batches(examples, budget=settings.batch_positions)
 
     trainer.train(data)
+
+
+def model_config(vae: dict) -> ModelConfig:
+    """The release's configuration around a trained VAE's."""
+    return ModelConfig(
+        net=net_config(),
+        vae=vae,
+        sample_rate=48000,
+        max_duration_s=60.0,
+        prompt_seconds=10.0,
+        lyric_processor="english",
+        seconds_per_tag=1.0,
+        min_steps=1,
+        defaults=InferenceDefaults(
+            cfg_coef=1.5,
+            temperature=0.9,
+            diffusion_temperature=1.0,
+            top_k=50,
+            penalty_repeat=False,
+            steps=10,
+        ),
+    )
+
+
+def export(run: Path, autoencoder: Path, output: Path) -> None:
+    """Write the release of a run: its averaged weights and the autoencoder's, in half precision.
+
+    Args:
+        run: folder of :func:`train_songs`.
+        autoencoder: folder of :func:`songbloom.train.autoencoder.train_autoencoder`.
+    """
+    config = model_config(json.loads((autoencoder / "config.json").read_text(encoding="utf-8")))
+    net = SongBloomNet(config.net)
+    net.load_state_dict(load_file(run / "ema.safetensors"))
+    save_native(output, LoadedModel(config, net.half(), load_autoencoder(autoencoder).half()))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -102,7 +101,7 @@ class Trainer:
             "seconds": self.seconds,
         }
         torch.save(state, part)
-        os.replace(part, self.run / "state.pt")
+        part.replace(self.run / "state.pt")
         write_safetensors(self.run / "ema.safetensors", self.ema)
 
     def train(self, data: Callable[[float], Iterator[list[Example]]]) -> None:
@@ -135,7 +134,7 @@ class Trainer:
             self.step += 1
             self.seconds += time.monotonic() - began
             for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + float(value)
+                sums[name] = sums.get(name, 0.0) + float(value.detach())
             counted += 1
             if self.seconds - logged_at > 20:
                 row = {"step": self.step, "minutes": round(self.seconds / 60, 2), "done": round(done, 3)}

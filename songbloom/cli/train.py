@@ -1,0 +1,146 @@
+"""``songbloom train``: the stages that end in the bundled model's weights, in their order."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import torch
+from tqdm import tqdm
+
+from songbloom.cli.terminal import DONE, Parser, write_line
+from songbloom.errors import InvalidInput
+from songbloom.model.stft_vae import StftVaeConfig
+from songbloom.train import mini
+from songbloom.train.autoencoder import AutoencoderTraining, load_autoencoder, train_autoencoder
+from songbloom.train.encode import encode_corpus
+from songbloom.train.trainer import TrainSettings
+
+STAGES = {
+    "autoencoder": "train the autoencoder on the corpus",
+    "labels": "teach the language model composed labels alone",
+    "encode": "encode the corpus with the autoencoder",
+    "songs": "train the whole network on the encoded corpus",
+    "export": "write the release of a run",
+}
+
+
+def build_parser(prog: str) -> argparse.ArgumentParser:
+    parser = Parser(prog, "Train the bundled model. Every stage goes on where it was stopped.")
+    stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
+    added = {name: stages.add_parser(name, help=about, description=about) for name, about in STAGES.items()}
+    _folders(added["autoencoder"], corpus="songs of `songbloom corpus`", run="folder for weights, state and log")
+    _folders(added["labels"], run="folder for weights, state and log")
+    _folders(added["encode"], corpus="songs of `songbloom corpus`", autoencoder="its run", store="encoded songs")
+    _folders(added["songs"], store="encoded songs", run="folder for weights, state and log")
+    _folders(added["export"], run="the run of `songs`", autoencoder="its run", output="folder for the release")
+    for name in ("labels", "songs"):
+        added[name].add_argument("--weights", type=Path, help="weights to start from")
+        _settings(added[name], TrainSettings)
+    _settings(added["autoencoder"], AutoencoderTraining)
+    add = added["autoencoder"].add_argument
+    add("--minutes", type=float, default=40.0, help="training time, earlier runs included (default: %(default)s)")
+    add("--device", default="cpu", help="(default: %(default)s)")
+    add("--fresh", action="store_true", help="ignore a state left by an earlier run")
+    add("--initial-weights", type=Path, metavar="DIR", help="exported weights to start from")
+    add("--network", type=json.loads, default={}, metavar="JSON", help="sizes of the network that differ")
+    for stage in added.values():
+        stage.add_argument("--threads", type=int, help="of the CPU (default: torch's)")
+        stage.set_defaults(log_level=logging.INFO)
+    return parser
+
+
+def _folders(parser: argparse.ArgumentParser, **folders: str) -> None:
+    for name, about in folders.items():
+        parser.add_argument(f"--{name}", type=Path, required=True, metavar="DIR", help=about)
+
+
+def _settings(parser: argparse.ArgumentParser, kind: type) -> None:
+    """An option for every field of the dataclass ``kind``."""
+    types = get_type_hints(kind)
+    for field in fields(kind):
+        required = field.default is MISSING
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=types[field.name],
+            required=required,
+            default=None if required else field.default,
+            help=f"{types[field.name].__name__}" + ("" if required else f" (default: {field.default})"),
+        )
+
+
+def _chosen(kind: type, options: argparse.Namespace) -> dict[str, Any]:
+    return {field.name: getattr(options, field.name) for field in fields(kind)}
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.threads is not None:
+        if options.threads < 1:
+            raise InvalidInput("threads", options.threads, "must be 1 or more")
+        torch.set_num_threads(options.threads)
+    for name in _READ[options.stage]:
+        folder = getattr(options, name)
+        if not folder.is_dir():
+            raise InvalidInput(name, str(folder), "there is no such folder; run the stage that makes it first")
+    return _RUN[options.stage](options)
+
+
+def _autoencoder(options: argparse.Namespace) -> int:
+    weights = train_autoencoder(
+        StftVaeConfig.from_dict(options.network),
+        options.corpus,
+        options.run,
+        minutes=options.minutes,
+        threads=torch.get_num_threads(),
+        resume=not options.fresh,
+        training=AutoencoderTraining(**_chosen(AutoencoderTraining, options)),
+        device=options.device,
+        initial_weights=options.initial_weights,
+    )
+    write_line(str(weights))
+    return DONE
+
+
+def _labels(options: argparse.Namespace) -> int:
+    mini.pretrain_labels(options.run, TrainSettings(**_chosen(TrainSettings, options)), options.weights)
+    write_line(str(options.run / "ema.safetensors"))
+    return DONE
+
+
+def _encode(options: argparse.Namespace) -> int:
+    with tqdm(unit=" songs") as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        count = encode_corpus(options.corpus, load_autoencoder(options.autoencoder), options.store, progress=show)
+    write_line(f"{count} songs in {options.store}")
+    return DONE
+
+
+def _songs(options: argparse.Namespace) -> int:
+    settings = TrainSettings(**_chosen(TrainSettings, options))
+    mini.train_songs(options.run, settings, options.store, options.weights)
+    write_line(str(options.run / "ema.safetensors"))
+    return DONE
+
+
+def _export(options: argparse.Namespace) -> int:
+    mini.export(options.run, options.autoencoder, options.output)
+    write_line(str(options.output))
+    return DONE
+
+
+_READ = {
+    "autoencoder": ("corpus",),
+    "labels": (),
+    "encode": ("corpus", "autoencoder"),
+    "songs": ("store",),
+    "export": ("run", "autoencoder"),
+}
+_RUN = {"autoencoder": _autoencoder, "labels": _labels, "encode": _encode, "songs": _songs, "export": _export}

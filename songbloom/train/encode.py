@@ -1,0 +1,64 @@
+"""A corpus of songs -> latents and labels, the form the network is trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from songbloom.audio import read
+from songbloom.corpus.score import Score
+from songbloom.model.vae import Vae
+from songbloom.train.examples import example_from_score
+
+
+@torch.no_grad()
+def encode_song(vae: Vae, audio_file: Path, score: Score, block_size: int) -> dict[str, np.ndarray]:
+    """One song's ``latents`` [L, n] float16 (posterior means), ``tokens`` [n], ``lyric_index`` [n] and ``lyrics``."""
+    frame_rate = vae.sample_rate / vae.downsampling_ratio
+    example = example_from_score(score, frame_rate, block_size)
+    samples = len(example.tokens) * vae.downsampling_ratio
+    audio = torch.from_numpy(read(audio_file, sample_rate=vae.sample_rate)[0])[:, :samples]
+    latents = vae.encode(F.pad(audio, (0, samples - audio.shape[1]))[None])[0][0]
+    return {
+        "latents": latents.half().numpy(),
+        "tokens": example.tokens.astype(np.int32),
+        "lyric_index": example.lyric_index.astype(np.int32),
+        "lyrics": np.array(example.lyrics),
+    }
+
+
+def encode_corpus(
+    corpus: Path,
+    vae: Vae,
+    store: Path,
+    *,
+    block_size: int = 16,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Encode the songs of ``corpus`` that ``store`` does not have yet; returns how many it now holds.
+
+    ``store`` gets one ``.npz`` a song, and ``index.jsonl`` with each song's file and pair.
+    """
+    store.mkdir(parents=True, exist_ok=True)
+    rows = [json.loads(line) for line in (corpus / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
+    done = 0
+    for done, row in enumerate(rows, start=1):
+        target = store / f"{corpus.name}-{row['number']:06d}.npz"
+        if target.exists():
+            continue
+        score = Score.from_json((corpus / row["score"]).read_text(encoding="utf-8"))
+        arrays = encode_song(vae, corpus / row["audio"], score, block_size)
+        part = target.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        part.replace(target)
+        with (store / "index.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"file": target.name, "pair": f"{corpus.name}-{row['pair']}"}) + "\n")
+        if progress is not None:
+            progress(done, len(rows))
+    return done

@@ -1,0 +1,160 @@
+"""Training on composed labels: it learns, resumes, and guides attention to the right lyric item."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from songbloom.corpus.compose import compose
+from songbloom.model.config import LyricsConfig, NetConfig
+from songbloom.model.network import SongBloomNet
+from songbloom.train.examples import Example, SongStore, batches, compose_examples, example_from_score
+from songbloom.train.mini import FRAME_RATE, new_net, vocabulary
+from songbloom.train.sketch_codes import NUM_CODES, REST
+from songbloom.train.trainer import Trainer, TrainSettings, initialise
+
+SETTINGS = TrainSettings(minutes=0.02, batch_positions=400, warmup_steps=2, checkpoint_minutes=100, flow_blocks=4)
+
+
+def small_net() -> SongBloomNet:
+    config = NetConfig(
+        dim=64,
+        num_heads=2,
+        lm_layers=3,
+        diff_layers=1,
+        num_pitch=NUM_CODES,
+        block_size=16,
+        latent_dim=4,
+        timestep_features=16,
+        rotary_base=10000.0,
+        lyrics=LyricsConfig(vocab=vocabulary(), max_len=600, max_sentences=40, context=2),
+        prompt_max_len=20,
+        pad_prefix=False,
+    )
+    net = SongBloomNet(config)
+    initialise(net)
+    return net
+
+
+def with_latents(example: Example, seed: int = 0) -> Example:
+    generator = torch.Generator().manual_seed(seed)
+    latents = torch.randn(4, len(example.tokens), generator=generator)
+    return replace(example, latents=latents, style=torch.randn(4, 10, generator=generator))
+
+
+@pytest.fixture(scope="module")
+def batch() -> list[Example]:
+    return next(batches(compose_examples(3, 0, frame_rate=FRAME_RATE, block_size=16), budget=400, pool=4))
+
+
+def test_examples_are_whole_blocks_and_end_in_rest():
+    score = compose(5)
+    example = example_from_score(score, FRAME_RATE, 16)
+    assert len(example.tokens) % 16 == 0 and len(example.tokens) == len(example.lyric_index)
+    extra = len(example.tokens) - round(score.duration_s * FRAME_RATE)
+    assert (example.tokens == REST).sum() == extra
+    assert example.lyric_index.max() < len(score.lyrics.split(" "))
+
+
+def test_batches_respect_the_budget():
+    stream = batches(compose_examples(3, 1, frame_rate=FRAME_RATE, block_size=16), budget=900, pool=16)
+    for group in islice(stream, 8):
+        assert len(group) == 1 or len(group) * max(e.cost for e in group) <= 900
+
+
+def test_every_lyric_item_of_the_corpus_is_in_the_vocabulary():
+    for seed in range(20):
+        assert set(compose(seed).lyrics.split(" ")) <= set(vocabulary())
+
+
+def test_steps_lower_the_loss(tmp_path, batch):
+    trainer = Trainer(small_net(), tmp_path, replace(SETTINGS, unconditional=0, no_style=0))
+    songs = [with_latents(e) for e in batch]
+    first = float(trainer.losses(songs)["loss"].detach())
+    for _ in range(12):
+        trainer.optimizer.zero_grad()
+        loss = trainer.losses(songs)["loss"]
+        loss.backward()
+        trainer.optimizer.step()
+    assert float(loss.detach()) < first - 1
+
+
+def test_a_run_resumes_where_it_was(tmp_path, batch):
+    def data(done: float):
+        while True:
+            yield batch
+
+    trainer = Trainer(small_net(), tmp_path, SETTINGS)
+    trainer.train(data)
+    steps = trainer.step
+    assert steps >= 1 and trainer.seconds >= SETTINGS.minutes * 60
+    again = Trainer(small_net(), tmp_path, replace(SETTINGS, minutes=trainer.seconds / 60 + 0.001))
+    assert again.step == steps
+    for ours, saved in zip(again.net.parameters(), trainer.net.parameters(), strict=True):
+        assert torch.equal(ours, saved)
+    again.train(data)
+    assert again.step > steps
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_weights_alone_start_a_run(tmp_path, batch):
+    first = Trainer(small_net(), tmp_path / "a", SETTINGS)
+    first.save()
+    second = Trainer(small_net(), tmp_path / "b", SETTINGS)
+    with torch.no_grad():
+        second.net.bos.add_(1.0)
+    second.start_from(tmp_path / "a" / "ema.safetensors")
+    assert torch.equal(second.net.bos, first.net.bos)
+
+
+def test_entirely_unconditional_batches_are_finite(tmp_path, batch):
+    trainer = Trainer(small_net(), tmp_path, replace(SETTINGS, unconditional=1.0))
+    assert torch.isfinite(trainer.losses(batch)["loss"])
+
+
+def test_guide_targets_follow_the_song(tmp_path):
+    trainer = Trainer(small_net(), tmp_path, SETTINGS)
+    index = np.repeat(np.arange(8), 4)  # 32 frames, 4 for each lyric item
+    example = Example(" ".join(["AH0"] * 8), np.zeros(32, np.int64), index)
+    prefix = torch.zeros(13, 64)  # 5 positions of style, 8 of lyrics
+    current, following = trainer._guide_targets([example], [prefix], [5], torch.tensor([False]))
+    assert (current[0, :13] == -1).all() and (following[0, :13] == -1).all()
+    sung = [0, *range(16), 15, *range(16, 32), 31]  # the frame last read: bos, block, latent, block, latent
+    to_come = [0, *range(1, 16), 16, 16, *range(17, 32), 31, 31]
+    assert current[0, 13:].tolist() == [int(index[f]) + 5 for f in sung]
+    assert following[0, 13:].tolist() == [int(index[f]) + 5 for f in to_come]
+    dropped, _ = trainer._guide_targets([example], [prefix], [5], torch.tensor([True]))
+    assert (dropped == -1).all()
+
+
+def test_store_pairs_a_song_with_its_twins_clip(tmp_path):
+    rows = []
+    for number in range(2):
+        latents = np.full((4, 64), number, np.float16)
+        np.savez(
+            tmp_path / f"{number}.npz",
+            latents=latents,
+            tokens=np.zeros(64, np.int32),
+            lyric_index=np.zeros(64, np.int32),
+            lyrics=np.array("AH0"),
+        )
+        rows.append(json.dumps({"file": f"{number}.npz", "pair": "p"}))
+    (tmp_path / "index.jsonl").write_text("\n".join(rows))
+    store = SongStore(Path(tmp_path))
+    assert len(store) == 2
+    for example in islice(store.examples(0, block_size=16, clip_frames=(10, 20)), 6):
+        assert example.latents is not None and example.style is not None
+        assert 10 <= example.style.shape[1] <= 20
+        assert float(example.style.mean()) == 1 - float(example.latents.mean())
+
+
+def test_the_bundled_networks_size():
+    net = new_net()
+    parameters = sum(p.numel() for p in net.parameters())
+    assert 8e6 < parameters < 25e6
