@@ -22,7 +22,7 @@ from songbloom.generate.patches import ComposeSettings, Patch, compose, start
 from songbloom.generate.sampling import TokenSampling
 from songbloom.model.config import ModelConfig
 from songbloom.model.vae import decode_chunked, encode_style
-from songbloom.request import SongRequest, SongSettings
+from songbloom.request import MAX_SEED, SongRequest, SongSettings
 from songbloom.song import Song
 
 log = logging.getLogger(__name__)
@@ -279,18 +279,22 @@ class SongBloom:
         progress: Callable[[Progress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> list[Song]:
-        """``count`` different songs of one request, composed side by side; seeds count up from the request's."""
+        """``count`` different songs of one request, composed side by side.
+
+        Their seeds count up from the request's, and after the largest go on from 0.
+        """
         prepared = request if isinstance(request, Prepared) else self.prepare(request)
         first = prepared.settings.seed or 0
+        seeds = [(first + i) % (MAX_SEED + 1) for i in range(count)]
         made: list[list[Patch]] = [[] for _ in range(count)]
         began = time.monotonic()
-        for patch in self.patches(prepared, [first + i for i in range(count)]):
+        for patch in self.patches(prepared, seeds):
             made[patch.song].append(patch)
             if cancelled is not None and cancelled():
                 raise Cancelled(f"{prepared.request.idx}: cancelled after {patch.block + 1} blocks")
             if progress is not None:
                 progress(self._progress(patch.block + 1, prepared.expected_s, time.monotonic() - began))
-        return [self._song(prepared, first + i, patches) for i, patches in enumerate(made)]
+        return [self._song(prepared, seed, patches) for seed, patches in zip(seeds, made, strict=True)]
 
     def _progress(self, blocks: int, expected_s: float, elapsed_s: float) -> Progress:
         song_s = blocks * self.seconds_per_block

@@ -11,6 +11,7 @@ import torch
 import songbloom
 from songbloom import pipeline
 from songbloom.errors import Cancelled, CheckpointError, InvalidInput
+from songbloom.request import MAX_SEED
 from tests.conftest import GOLDENS
 
 
@@ -38,6 +39,11 @@ def test_samples_side_by_side_are_the_single_songs(tiny, request_for):
         assert song.settings == alone.settings
         np.testing.assert_array_equal(song.tokens, alone.tokens)
         np.testing.assert_allclose(song.audio, alone.audio, atol=1e-3)
+
+
+def test_seeds_go_on_from_0_after_the_largest(tiny, request_for):
+    songs = tiny.generate_samples(request_for(seed=MAX_SEED, max_duration=0.5), 2)
+    assert [song.settings.seed for song in songs] == [MAX_SEED, 0]
 
 
 def test_song_carries_all_that_made_it(tiny, request_for):

@@ -56,7 +56,23 @@ def test_unknown_setting_is_named():
 
 @pytest.mark.parametrize(
     "idx",
-    ["", ".", "..", "a/b", "../a", "/etc/passwd", "a\\b", "C:", ".hidden", "a b", "a\0b", "x" * 101, "曲" * 34, 3, None],
+    [
+        "",
+        ".",
+        "..",
+        "a/b",
+        "../a",
+        "/etc/passwd",
+        "a\\b",
+        "C:",
+        ".hidden",
+        "a b",
+        "a\0b",
+        "x" * 101,
+        "曲" * 34,
+        3,
+        None,
+    ],
 )
 def test_idx_must_be_a_plain_file_name(idx):
     with pytest.raises(InvalidInput) as caught:

@@ -24,7 +24,7 @@ from songbloom.model.vae import build_vae
 
 CONFIG, NET, VAE = "config.json", "model.safetensors", "vae.safetensors"
 # A file is mapped again for every group of tensors, so that the pages of earlier ones do not add to the peak.
-GROUPS, SMALLEST_GROUP = 16, 16 << 20  # groups of a module; bytes
+GROUPS, SMALLEST_GROUP = 16, 8 << 20  # groups of a module; bytes
 
 
 @dataclass
@@ -157,7 +157,8 @@ def _groups(module: nn.Module) -> Iterator[list[str]]:
     """Names of the module's tensors in groups of about equal size in memory."""
     sizes = {name: t.numel() * t.element_size() for name, t in module.state_dict().items()}
     limit = max(SMALLEST_GROUP, sum(sizes.values()) // GROUPS)
-    group, held = [], 0
+    group: list[str] = []
+    held = 0
     for name, size in sizes.items():
         if group and held + size > limit:
             yield group

@@ -44,7 +44,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--prompt-start", type=float, default=0.0, metavar="S", help="where in the file the clip begins, in seconds")
     add("--idx", default="song", help="name of the song and its file (default: %(default)s)")
     add("--input-jsonl", type=Path, metavar="FILE", help="a song a line: idx, lyrics, prompt_wav, settings")
-    add("--model-name", default="songbloom_mini", help="a name of `songbloom models` or a folder (default: %(default)s)")
+    add("--model-name", default="songbloom_mini", help="a name or a folder (default: %(default)s)")
     add("--local-dir", default=DEFAULT_LOCAL_DIR, help="where downloaded models lie (default: %(default)s)")
     add("--output-dir", type=Path, default=Path("output"), help="folder for the songs (default: %(default)s)")
     add("--format", default="flac", help="flac, wav, mp3, ogg or opus (default: %(default)s)")

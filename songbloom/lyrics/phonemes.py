@@ -11,7 +11,7 @@ from songbloom.errors import InvalidInput
 from . import chinese, english
 from .data_files import read_lines
 
-PROCESSORS = ("phoneme", "pinyin")
+PROCESSORS = ("phoneme", "pinyin", "english")
 STRUCTURE_LABELS = ("[intro]", "[outro]", "[bridge]", "[inst]", "[verse]", "[chorus]", "[silence]")
 
 _MARK_OF = {
@@ -25,6 +25,7 @@ _MARK_OF = {
     "—": "-",
 }
 _TO_MARK = re.compile("|".join(map(re.escape, _MARK_OF)))
+_ENGLISH_PIECE = re.compile(r"\[[a-z]+\]|[.,!?…]|[^.,!?…\-\[\]]+")
 _RUNS = re.compile(r"(?P<han>[\u4e00-\u9fa5]+)|(?P<mark>[,.!?…\-])|(?P<other>[^\u4e00-\u9fa5,.!?…\-]+)")
 
 
@@ -58,17 +59,60 @@ def _item_phonemes(item: str) -> str:
     return " ".join(phonemes)
 
 
+def _english_word(word: str) -> list[str]:
+    """An English word's phonemes, also where the published processor keeps it as a symbol (``a``, ``I``, ``my``)."""
+    if word.lower() == "a":
+        return ["AH0"]
+    try:
+        return english.pronounce(word) or english.phonemize(word)
+    except english.Unpronounceable:
+        return []
+
+
+def _english(published: str) -> str:
+    """What the bundled model reads: every word in phonemes, every sentence ended by ``.``, also before a section."""
+    out: list[str] = []
+    for piece in _ENGLISH_PIECE.findall(published):
+        for word in piece.split():
+            if word in STRUCTURE_LABELS:
+                out.append(word)
+            elif word == "," or word in ".!?…":
+                if out and out[-1] not in (".", ",", *STRUCTURE_LABELS):
+                    out.append(".")
+            else:
+                out += [p for p in _english_word(word) if p[0].isalpha()]
+    return " ".join(_with_section_marks(out))
+
+
+def _with_section_marks(items: list[str]) -> list[str]:
+    """The items with ``,`` before each change of section and ``.`` after each last sentence."""
+    marked: list[str] = []
+    for item in [*items, None]:
+        last = marked[-1] if marked else None
+        if last is not None and last not in (".", *STRUCTURE_LABELS) and (item is None or item in STRUCTURE_LABELS):
+            marked.append(".")
+        if item is None:
+            break
+        if marked and item in STRUCTURE_LABELS and marked[-1] != item:
+            marked.append(",")
+        marked.append(item)
+    return marked
+
+
 def phonemize(published: str, processor: str = "phoneme") -> str:
     """The string a published tokenizer gets for a lyric in the published format.
 
     ``phoneme`` reads every item between single spaces on its own and joins the readings with single spaces;
-    empty items are kept. ``pinyin`` rewrites runs of Chinese characters and copies the rest.
+    empty items are kept. ``pinyin`` rewrites runs of Chinese characters and copies the rest. ``english``, that
+    of the bundled model, reads English words alone, all of them, and ends every sentence with ``.``.
 
     Raises:
         InvalidInput: an unknown processor.
     """
     if processor == "pinyin":
         return chinese.pinyin(published)
+    if processor == "english":
+        return _english(published)
     if processor != "phoneme":
         raise InvalidInput("processor", processor, f"choose one of {', '.join(PROCESSORS)}.")
     return " ".join(map(_item_phonemes, published.split(" ")))
@@ -82,9 +126,11 @@ def unpronounceable(published: str, processor: str = "phoneme") -> list[str]:
     found: dict[str, None] = {}
     known = set(symbols())
     for word in published.split():
-        if word in _verbatim():
+        if word in (STRUCTURE_LABELS if processor == "english" else _verbatim()):
             continue
-        if processor == "pinyin":
+        if processor == "english":
+            silent = any(c.isalnum() for c in word) and not any(p[0].isalpha() for p in _english(word).split())
+        elif processor == "pinyin":
             unread = re.sub(r"<[a-z]+[1-5]>", "", chinese.pinyin(word))
             silent = any(unicodedata.category(c)[0] in "LN" for c in unread)
         else:

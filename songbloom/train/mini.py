@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 
 import torch
@@ -90,7 +90,11 @@ def pretrain_labels(run: Path, settings: TrainSettings, weights: Path | None = N
 
 
 def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path | None = None) -> None:
-    """Train the whole network on encoded songs (:class:`songbloom.train.examples.SongStore`)."""
+    """Train the whole network on encoded songs (:class:`songbloom.train.examples.SongStore`).
+
+    Three batches in ten are composed labels without latents: words and melodies no stored song has, so that the
+    language model does not learn the store's lyrics by heart.
+    """
     trainer = Trainer(new_net(settings.seed), run, settings)
     if weights:
         trainer.start_from(weights)

@@ -202,7 +202,9 @@ class Malicious:
 
 
 @pytest.mark.parametrize("file", ["model.pt", "vae.ckpt"])
-@pytest.mark.parametrize("save", [torch.save, lambda obj, path: path.write_bytes(pickle.dumps(obj))], ids=["zip", "raw"])
+@pytest.mark.parametrize(
+    "save", [torch.save, lambda obj, path: path.write_bytes(pickle.dumps(obj))], ids=["zip", "raw"]
+)
 def test_code_in_a_checkpoint_is_never_run(published, tmp_path, file, save):
     target = tmp_path / "created"
     if file == "vae.ckpt":

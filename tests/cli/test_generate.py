@@ -115,7 +115,7 @@ def test_every_line_is_checked_before_the_first_song(run, quick, lines, monkeypa
         (["--temperature", "inf"], "temperature"),
         (["--n-samples", "0"], "n_samples"),
         (["--seed", "-1"], "seed"),
-        (["--seed", str(2**63 - 1), "--n-samples", "2"], "seed"),
+        (["--seed", str(2**63)], "seed"),
         (["--format", "midi"], "format"),
         (["--subtype", "float"], "subtype"),
         (["--loudness", "3"], "loudness"),
@@ -218,7 +218,7 @@ def test_a_broken_song_does_not_stop_the_others(run, quick, lines, tmp_path, mon
     assert names(tmp_path / "out") == ["b.flac", "b.json"]
 
 
-def test_interrupted_between_blocks_leaves_nothing_and_the_second_run_is_clean(run, quick, lines, tmp_path, monkeypatch):
+def test_interrupted_between_blocks_and_the_second_run_is_clean(run, quick, lines, tmp_path, monkeypatch):
     path = lines({"idx": "a"}, {"idx": "b"})
     patches = pipeline.SongBloom.patches
 

@@ -16,7 +16,9 @@ def error_of(found, number) -> InvalidInput:
 
 
 def test_lines_become_requests_and_settings_of_a_line_win(lines, tmp_path):
-    path = lines({"idx": "a", "prompt_wav": "clips/x.wav", "steps": 20, "prompt_start": 3}, "", {"idx": 7, "seed": None})
+    path = lines(
+        {"idx": "a", "prompt_wav": "clips/x.wav", "steps": 20, "prompt_start": 3}, "", {"idx": 7, "seed": None}
+    )
     (one, first), (three, second) = read_requests(path, SongSettings(steps=50, seed=4), 1.5)
     assert (one, three) == (1, 3)
     assert first.prompt_wav == tmp_path / "clips" / "x.wav"

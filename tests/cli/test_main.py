@@ -27,7 +27,14 @@ def test_every_command_has_help(run, name):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["sing"], ["generate", "--nonsense"], ["generate", "--step", "10"], ["download"], ["generate", "--steps", "nan"]],
+    [
+        [],
+        ["sing"],
+        ["generate", "--nonsense"],
+        ["generate", "--step", "10"],
+        ["download"],
+        ["generate", "--steps", "nan"],
+    ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(run, arguments):
     code, out, err = run(*arguments)
@@ -41,7 +48,11 @@ def test_wrong_usage_is_one_line_and_exit_2(run, arguments):
     [
         (InvalidInput("steps", 0, "must be more"), 2, "songbloom: error: steps=0: must be more"),
         (CheckpointError("x is missing"), 1, "songbloom: error: x is missing"),
-        (KeyboardInterrupt(), 130, "songbloom: error: interrupted; files already written are whole, nothing else is left"),
+        (
+            KeyboardInterrupt(),
+            130,
+            "songbloom: error: interrupted; files already written are whole, nothing else is left",
+        ),
         (OSError(28, "No space left on device"), 1, "songbloom: error: [Errno 28] No space left on device"),
         (MemoryError(), 1, "songbloom: error: out of memory; try --dtype bfloat16"),
         (ZeroDivisionError("oops"), 1, "songbloom: error: unexpected ZeroDivisionError: oops (-v shows where"),

@@ -1,0 +1,51 @@
+"""The guide's command line: ``songbloom generate`` with the guide's options, defaults and ranges."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from songbloom.cli import generate
+from songbloom.cli.terminal import run_command
+from songbloom.errors import InvalidInput, NotAvailable
+
+RANGES = {"steps": (10, 100), "top_k": (50, 500), "cfg_coef": (0, 5)}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = generate.build_parser("infer_optimized.py")
+    parser.set_defaults(model_name="songbloom_full_150s", steps=50, top_k=200, cfg_coef=1.5)
+    add = parser.add_argument
+    add("--quantization", choices=("none", "int8", "int4"), type=str.lower, default="none", help="not available yet")
+    add("--optimization-level", choices=("minimal", "standard", "aggressive"), default="standard",
+        help="aggressive is not available yet (default: %(default)s)")  # fmt: skip
+    add("--batch-size", type=int, default=1, help="more than 1 is not available yet (default: %(default)s)")
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    for name, (low, high) in RANGES.items():
+        value = getattr(options, name)
+        if not low <= value <= high:
+            raise InvalidInput(name, value, f"must be from {low} to {high}")
+    if options.batch_size < 1:
+        raise InvalidInput("batch_size", options.batch_size, "must be 1 or more")
+    if options.quantization != "none":
+        raise NotAvailable(f"--quantization {options.quantization} is not available yet; use --dtype bfloat16")
+    if options.optimization_level == "aggressive":
+        raise NotAvailable("--optimization-level aggressive is not available yet; use standard")
+    if options.batch_size > 1:
+        raise NotAvailable("--batch-size above 1 is not available yet; songs are made one after the other")
+    if options.input_jsonl is None and options.lyrics is None and options.prompt_wav is None:
+        options.input_jsonl = Path("example/test.jsonl")
+    return generate.run(options)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_command(build_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

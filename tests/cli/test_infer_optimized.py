@@ -1,0 +1,90 @@
+"""The guide's script at the root of the repository."""
+
+from __future__ import annotations
+
+import pytest
+
+import infer_optimized
+from songbloom import pipeline
+from songbloom.cli import generate
+from tests.conftest import LYRICS
+
+
+@pytest.fixture
+def infer(run):
+    return lambda *arguments: run(*arguments, command=infer_optimized.main)
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Options that reach ``songbloom generate`` instead of songs."""
+    options = []
+    monkeypatch.setattr(generate, "run", lambda given: options.append(given) or 0)
+    return options
+
+
+def test_defaults_of_the_guide(infer, seen):
+    assert infer().code == 0
+    (given,) = seen
+    assert (given.model_name, given.steps, given.top_k, given.cfg_coef) == ("songbloom_full_150s", 50, 200, 1.5)
+    assert (str(given.input_jsonl), given.max_duration) == ("example/test.jsonl", None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--input-jsonl example/test.jsonl --dtype bfloat16",
+        "--dtype float16 --steps 25",
+        "--model-name songbloom_full_240s --local-dir cache --optimization-level minimal --batch-size 1",
+        "--cfg-coef 0.0 --steps 100 --top-k 500 --max-duration 60 --quantization None",
+        "--cfg-coef 5.0 --steps 10 --top-k 50 --output-dir x --n-samples 2 --device cpu",
+    ],
+)
+def test_lines_of_the_guide_are_understood(infer, seen, line):
+    assert infer(*line.split()).code == 0
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ("--steps 9", "steps"), ("--steps 101", "steps"), ("--top-k 49", "top_k"), ("--top-k 501", "top_k"),
+        ("--cfg-coef -0.1", "cfg_coef"), ("--cfg-coef 5.1", "cfg_coef"), ("--cfg-coef nan", "cfg_coef"),
+        ("--batch-size 0", "batch_size"),
+    ],
+)  # fmt: skip
+def test_ranges_of_the_guide(infer, seen, line, field):
+    outcome = infer(*line.split())
+    assert (outcome.code, seen) == (2, [])
+    assert f"error: {field}=" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["--quantization int8", "--quantization int4", "--optimization-level aggressive", "--batch-size 2"],
+)
+def test_not_available_yet_is_said_before_any_work(infer, seen, line):
+    outcome = infer(*line.split(), "--input-jsonl", "example/test.jsonl", "--dtype", "bfloat16")
+    assert (outcome.code, seen) == (1, [])
+    assert "not available yet" in outcome.errors[0]
+
+
+@pytest.mark.parametrize("line", ["--quantization int2", "--optimization-level most", "--batch-size x"])
+def test_unknown_values(infer, seen, line):
+    assert infer(*line.split()).code == 2
+    assert seen == []
+
+
+def test_it_makes_songs(infer, tmp_path, quick, clip):
+    assert infer("--lyrics", LYRICS, "--prompt-wav", clip, *quick, "--top-k", 50).code == 0
+    assert (tmp_path / "out" / "song.flac").exists()
+
+
+def test_a_missing_model_tells_how_to_get_it_or_do_without(infer, tmp_path, clip):
+    outcome = infer(
+        "--lyrics", LYRICS, "--prompt-wav", clip, "--output-dir", tmp_path, "--local-dir", tmp_path, "--device", "cpu"
+    )
+    assert outcome.code == 1
+    assert "songbloom download songbloom_full_150s" in outcome.errors[0]
+    assert "--model-name songbloom_mini" in outcome.errors[0]
+    assert pipeline.DEFAULT_MODEL == "songbloom_mini"

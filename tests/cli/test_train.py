@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from songbloom.cli import train
+from songbloom.model.stft_vae import StftVaeConfig
+from songbloom.train.autoencoder import AutoencoderTraining
+from songbloom.train.trainer import TrainSettings
+
+
+@pytest.fixture
+def replaced(monkeypatch):
+    """Replaces a function where the command looks it up by one of the same signature, and returns it."""
+
+    def replace(owner, name, result=None):
+        double = mock.create_autospec(getattr(owner, name), return_value=result)
+        monkeypatch.setattr(owner, name, double)
+        return double
+
+    return replace
+
+
+def test_labels(run, tmp_path, replaced):
+    stage = replaced(train.mini, "pretrain_labels")
+    code, out, _ = run(
+        "train", "labels", "--run", tmp_path, "--minutes", 5, "--learning-rate", 1e-4, "--dtype", "bfloat16"
+    )
+    assert (code, out) == (0, f"{tmp_path / 'ema.safetensors'}\n")
+    stage.assert_called_once_with(tmp_path, TrainSettings(minutes=5, learning_rate=1e-4, dtype="bfloat16"), None)
+
+
+def test_songs(run, tmp_path, replaced):
+    stage = replaced(train.mini, "train_songs")
+    arguments = ["--run", tmp_path / "run", "--store", tmp_path, "--minutes", 1, "--weights", "w.safetensors"]
+    assert run("train", "songs", *arguments, "--seed", 2).code == 0
+    settings = TrainSettings(minutes=1, seed=2)
+    stage.assert_called_once_with(tmp_path / "run", settings, tmp_path, Path("w.safetensors"))
+
+
+def test_autoencoder(run, tmp_path, replaced):
+    stage = replaced(train, "train_autoencoder", tmp_path / "ema.safetensors")
+    code, out, _ = run(
+        "train", "autoencoder", "--corpus", tmp_path, "--run", tmp_path, "--minutes", 2, "--threads", 1, "--fresh",
+        "--network", '{"channels": 64}', "--batch-size", 2,
+    )  # fmt: skip
+    assert (code, out) == (0, f"{tmp_path / 'ema.safetensors'}\n")
+    (config, corpus, folder), options = stage.call_args
+    assert (config, corpus, folder) == (StftVaeConfig(channels=64), tmp_path, tmp_path)
+    assert (options["minutes"], options["threads"], options["resume"]) == (2, 1, False)
+    assert options["training"] == AutoencoderTraining(batch_size=2)
+
+
+def test_encode_and_export(run, tmp_path, replaced):
+    replaced(train, "load_autoencoder", "the autoencoder")
+    encode, export = replaced(train, "encode_corpus", 4), replaced(train.mini, "export")
+    folders = ["--corpus", tmp_path, "--autoencoder", tmp_path, "--store", tmp_path / "store"]
+    assert run("train", "encode", *folders).out == f"4 songs in {tmp_path / 'store'}\n"
+    assert encode.call_args.args == (tmp_path, "the autoencoder", tmp_path / "store")
+    folders = ["--run", tmp_path, "--autoencoder", tmp_path, "--output", tmp_path / "out"]
+    assert run("train", "export", *folders).out == f"{tmp_path / 'out'}\n"
+    assert export.call_args.args == (tmp_path, tmp_path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["sing"],
+        ["labels", "--run", "x"],
+        ["labels", "--run", "x", "--minutes", "soon"],
+        ["labels", "--run", "x", "--minutes", "1", "--threads", "0"],
+        ["songs", "--store", "nowhere", "--run", "x", "--minutes", "1"],
+        ["encode", "--corpus", "nowhere", "--autoencoder", ".", "--store", "x"],
+        ["autoencoder", "--corpus", ".", "--run", "x", "--network", '{"size": 3}'],
+        ["autoencoder", "--corpus", ".", "--run", "x", "--network", "{"],
+        ["autoencoder", "--corpus", ".", "--run", "x", "--batch-size", "0"],
+    ],
+)
+def test_wrong_use(run, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = run("train", *arguments)
+    assert outcome.code == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_names_every_stage_and_setting(run):
+    assert all(stage in run("train", "--help").out for stage in train.STAGES)
+    assert "--guide-weight" in run("train", "songs", "--help").out
