@@ -35,7 +35,7 @@ $(VENV)/.package-dev: $(VENV)/.made pyproject.toml
 
 $(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo "songbloom needs Python 3.10 to 3.13: install one, or make PYTHON=/path/to/it" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else f"songbloom needs Python 3.10 to 3.13, $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=/path/to/another")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else "songbloom needs Python 3.10 to 3.13, $(PYTHON) is %d.%d: make PYTHON=/path/to/another" % v)'
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "$(PYTHON) has no venv module: install it (Debian: python3-venv)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@touch $@

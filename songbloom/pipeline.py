@@ -33,7 +33,10 @@ DEFAULT_MODEL = "songbloom_mini"
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a song is: ``song_s`` seconds composed of about ``expected_s``; None while nothing is known."""
+    """Where a song is: ``song_s`` seconds composed of about ``expected_s``.
+
+    ``left_s`` is the time left; None once the song is longer than expected, for nobody knows when it will end.
+    """
 
     song_s: float
     expected_s: float
@@ -298,8 +301,8 @@ class SongBloom:
 
     def _progress(self, blocks: int, expected_s: float, elapsed_s: float) -> Progress:
         song_s = blocks * self.seconds_per_block
-        expected_s = max(expected_s, song_s)
-        return Progress(song_s, expected_s, elapsed_s, elapsed_s / song_s * (expected_s - song_s))
+        left_s = elapsed_s / song_s * (expected_s - song_s) if song_s <= expected_s else None
+        return Progress(song_s, max(expected_s, song_s), elapsed_s, left_s)
 
     def _song(self, prepared: Prepared, seed: int, patches: Sequence[Patch]) -> Song:
         """The song of its patches; without any, one block of zero latents, as the published system returns."""

@@ -72,11 +72,13 @@ def test_patches_come_block_by_block_and_make_the_song(tiny, request_for):
 
 def test_progress_tells_seconds_done_and_left(tiny, request_for):
     seen = []
-    song = tiny.generate(request_for(), progress=seen.append)
+    request = request_for("[inst] [inst]", max_duration=3.0)
+    song = tiny.generate(request, progress=seen.append)
     assert [round(p.song_s, 2) for p in seen] == [0.64 * (i + 1) for i in range(len(seen))]
     assert seen[-1].song_s == pytest.approx(song.seconds)
-    assert seen[-1].left_s == 0
-    assert all(p.expected_s >= p.song_s and p.elapsed_s > 0 for p in seen)
+    assert [p.left_s is None for p in seen] == [p.song_s > 2.0 for p in seen]
+    assert seen[0].left_s == pytest.approx(seen[0].elapsed_s * (2.0 - 0.64) / 0.64)
+    assert [p.expected_s for p in seen] == [max(2.0, p.song_s) for p in seen]
 
 
 def test_cancelling_stops_after_the_block(tiny, request_for):

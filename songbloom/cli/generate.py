@@ -209,6 +209,7 @@ class SongBar:
 
     def show(self, progress: Progress) -> None:
         self._bar.total = progress.expected_s
-        left = "" if progress.left_s is None else f"about {tqdm.format_interval(progress.left_s)} left"
-        self._bar.set_postfix_str(left, refresh=False)
+        left = progress.left_s
+        text = "longer than expected" if left is None else f"about {tqdm.format_interval(left)} left"
+        self._bar.set_postfix_str(text, refresh=False)
         self._bar.update(progress.song_s - self._bar.n)

@@ -77,7 +77,7 @@ def pretrain_labels(run: Path, settings: TrainSettings, weights: Path | None = N
     trainer = Trainer(new_net(settings.seed), run, settings)
     if weights:
         trainer.start_from(weights)
-    seeds = count(settings.seed * 1_000_003 + trainer.step)
+    seeds = count(settings.seed * 1_000_003 + trainer.step + 500_009 * trainer.rank)
 
     def data(done: float) -> Iterator[list[Example]]:
         stage = len(STAGES) - 1 if weights else curriculum(done)
@@ -98,7 +98,7 @@ def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path |
     trainer = Trainer(new_net(settings.seed), run, settings)
     if weights:
         trainer.start_from(weights)
-    seeds = count(settings.seed * 1_000_003 + trainer.step)
+    seeds = count(settings.seed * 1_000_003 + trainer.step + 500_009 * trainer.rank)
 
     def data(done: float) -> Iterator[list[Example]]:
         songs = SongStore(store)  # read again: the store may have grown

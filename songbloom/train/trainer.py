@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -49,7 +50,11 @@ class TrainSettings:
 
 
 class Trainer:
-    """One run folder: ``state.pt`` (to resume), ``ema.safetensors`` (to use), ``log.jsonl``."""
+    """One run folder: ``state.pt`` (to resume), ``ema.safetensors`` (to use), ``log.jsonl``.
+
+    Where ``torch.distributed`` is initialised (``torchrun``), every process trains on batches of its own and the
+    gradients are averaged; the first process writes.
+    """
 
     def __init__(self, net: SongBloomNet, run: Path, settings: TrainSettings, device: str = "cpu") -> None:
         self.net, self.run, self.settings = net.to(device), run, settings
@@ -67,7 +72,8 @@ class Trainer:
         )
         self.ema = {n: t.detach().clone() for n, t in net.state_dict().items()}
         self.step, self.seconds = 0, 0.0
-        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.generator = torch.Generator().manual_seed(settings.seed + 7919 * self.rank)
         if (run / "state.pt").exists():
             self._resume()
 
@@ -77,7 +83,7 @@ class Trainer:
         self.ema = state["ema"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
-        self.generator.manual_seed(self.settings.seed + self.step)
+        self.generator.manual_seed(self.settings.seed + self.step + 7919 * self.rank)
         log.info("resumed %s at step %d after %.1f minutes", self.run, self.step, self.seconds / 60)
 
     def start_from(self, weights: Path) -> None:
@@ -92,6 +98,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write the resumable state and the averaged weights, each aside and renamed."""
+        if self.rank:
+            return
         part = self.run / "state.pt.part"
         state = {
             "net": self.net.state_dict(),
@@ -126,13 +134,14 @@ class Trainer:
             for _ in range(settings.gradient_accumulation):
                 losses = self.losses(next(stream))
                 (losses["loss"] / settings.gradient_accumulation).backward()
+            elapsed = self._synchronise(time.monotonic() - began)
             norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
             if torch.isfinite(norm):
                 self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             self._average()
             self.step += 1
-            self.seconds += time.monotonic() - began
+            self.seconds += elapsed
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach())
             counted += 1
@@ -146,6 +155,19 @@ class Trainer:
                 saved_at = self.seconds
         self.save()
 
+    def _synchronise(self, elapsed: float) -> float:
+        """Average the gradients over all processes; the mean of their seconds for this step."""
+        if not dist.is_initialized():
+            return elapsed
+        parameters = [p for p in self.net.parameters() if p.requires_grad]
+        parts = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+        flat = torch.cat([part.flatten() for part in parts] + [parts[0].new_tensor([elapsed])])
+        dist.all_reduce(flat)
+        flat /= dist.get_world_size()
+        for parameter, mean in zip(parameters, flat[:-1].split([p.numel() for p in parameters]), strict=True):
+            parameter.grad = mean.view_as(parameter)
+        return float(flat[-1])
+
     def _schedule(self, done: float) -> float:
         warm = min(1.0, (self.step + 1) / self.settings.warmup_steps)
         decay = 1.0 if done < self.settings.decay_from else (1 - done) / (1 - self.settings.decay_from)
@@ -158,6 +180,8 @@ class Trainer:
             self.ema[name].lerp_(value, weight)
 
     def _log(self, row: dict[str, float]) -> None:
+        if self.rank:
+            return
         with (self.run / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         log.info("%s", row)

@@ -1,0 +1,67 @@
+"""Measures of one song's audio or tokens; numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+BANDS = 24
+FRAME, HOP = 2048, 1024
+LOWEST_HZ, HIGHEST_HZ = 40.0, 16000.0
+
+
+def band_energies(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+    """Energies in dB of the mid channel, [frames, 24] bands spaced evenly in mel from 40 Hz to 16 kHz."""
+    mid = np.asarray(audio, np.float64).mean(0)
+    if len(mid) < FRAME:
+        mid = np.pad(mid, (0, FRAME - len(mid)))
+    frames = np.lib.stride_tricks.sliding_window_view(mid, FRAME)[::HOP] * np.hanning(FRAME)
+    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
+    mel = np.linspace(*(2595 * np.log10(1 + np.array([LOWEST_HZ, HIGHEST_HZ]) / 700)), BANDS + 1)
+    edges = np.round(700 * (10 ** (mel / 2595) - 1) / sample_rate * FRAME).astype(int)
+    edges = np.maximum.accumulate(np.minimum(edges, power.shape[1] - 1))
+    bands = [power[:, a : max(b, a + 1)].mean(1) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return 10 * np.log10(np.stack(bands, axis=1) + 1e-10)
+
+
+def spectral_features(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+    """How a band sounds, whatever it plays: [72] mean and deviation of each band, and of its change over a frame.
+
+    The overall level is taken out.
+    """
+    energies = band_energies(audio, sample_rate)
+    loud = energies[energies.mean(1) > energies.mean(1).max() - 50]
+    change = np.abs(np.diff(energies, axis=0)).mean(0) if len(energies) > 1 else np.zeros(BANDS)
+    return np.concatenate([loud.mean(0) - loud.mean(), loud.std(0), change])
+
+
+def spectral_distance_db(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Root mean square difference of two :func:`spectral_features`, in dB."""
+    return float(np.sqrt(np.mean((a - b) ** 2)))
+
+
+def nearest(features: NDArray[np.float64], labelled: Sequence[tuple[str, NDArray[np.float64]]]) -> str:
+    """The label of the nearest class mean, features scaled by their spread over ``labelled``."""
+    values = np.stack([f for _, f in labelled])
+    spread = values.std(0) + 1e-6
+    labels = sorted({label for label, _ in labelled})
+    means = [values[[i for i, (name, _) in enumerate(labelled) if name == label]].mean(0) for label in labels]
+    return labels[int(np.argmin([np.sum(((features - mean) / spread) ** 2) for mean in means]))]
+
+
+def edit_distance(said: Sequence[int], wanted: Sequence[int]) -> int:
+    """Substitutions, insertions and deletions that turn ``said`` into ``wanted`` (Levenshtein)."""
+    row = np.arange(len(wanted) + 1)
+    target = np.asarray(wanted)
+    for i, item in enumerate(said, start=1):
+        change = np.append(i, np.minimum(row[1:] + 1, row[:-1] + (target != item)))
+        # a deletion costs one more than the best before it: a running minimum of change - position
+        row = np.minimum.accumulate(change - np.arange(len(change))) + np.arange(len(change))
+    return int(row[-1])
+
+
+def runs(values: Sequence[int]) -> list[int]:
+    """The values with repetitions of their neighbour dropped."""
+    return [v for i, v in enumerate(values) if i == 0 or v != values[i - 1]]

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from songbloom.evaluate.measures import edit_distance, nearest, runs, spectral_distance_db, spectral_features
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "distance"),
+    [
+        ("kitten", "sitting", 3),
+        ("", "abc", 3),
+        ("abc", "", 3),
+        ("abc", "abc", 0),
+        ("flaw", "lawn", 2),
+        ("aaaa", "aa", 2),
+    ],
+)
+def test_edit_distance(said, wanted, distance):
+    assert edit_distance([ord(c) for c in said], [ord(c) for c in wanted]) == distance
+
+
+def test_runs():
+    assert runs([1, 1, 2, 2, 1]) == [1, 2, 1] and runs([]) == []
+
+
+def tone(hz: float, seconds: float = 2.0) -> np.ndarray:
+    t = np.arange(int(seconds * 48000)) / 48000
+    return np.stack([np.sin(2 * np.pi * hz * t)] * 2).astype(np.float32)
+
+
+def test_features_tell_timbre_and_not_level():
+    low, quiet, high = (spectral_features(a, 48000) for a in (tone(200), tone(200) * 0.1, tone(4000)))
+    assert spectral_distance_db(low, quiet) < 2.5 < 5 < spectral_distance_db(low, high)
+
+
+def test_nearest_class():
+    rng = np.random.default_rng(0)
+    labelled = [(n, c + 0.1 * rng.standard_normal(4)) for n, c in (("a", 0.0), ("b", 3.0)) for _ in range(4)]
+    assert nearest(np.full(4, 2.5), labelled) == "b"
+
+
+def test_short_and_silent_audio_is_finite():
+    assert np.isfinite(spectral_features(np.zeros((2, 100), np.float32), 48000)).all()
