@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from songbloom import __version__
-from songbloom.cli.terminal import run_command, write_line
+from songbloom.cli.terminal import BAD_INPUT, DONE, INTERRUPTED, run_command, write_line
 
 #: command (and its module in this package) -> what it does
 COMMANDS = {
@@ -30,15 +30,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = arguments[0] if arguments else ""
     if name in ("-h", "--help", "help"):
         write_line(_usage())
-        return 0
+        return DONE
     if name in ("-V", "--version"):
         write_line(f"songbloom {__version__}")
-        return 0
+        return DONE
     if name not in COMMANDS:
         problem = f"there is no command {name!r}" if name else "no command given"
         sys.stderr.write(f"songbloom: error: {problem}; choose one of {', '.join(COMMANDS)} (see songbloom --help)\n")
-        return 2
-    command = import_module(f"songbloom.cli.{name}")
+        return BAD_INPUT
+    try:
+        command = import_module(f"songbloom.cli.{name}")
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return run_command(command.build_parser(f"songbloom {name}"), command.run, arguments[1:])
 
 

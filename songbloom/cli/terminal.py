@@ -59,7 +59,7 @@ def run_command(
         try:
             return run(options)
         except KeyboardInterrupt:
-            log.error("interrupted; files already written are whole, nothing else is left")
+            log.error("interrupted; files already written are whole")
             return INTERRUPTED
         except BrokenPipeError:
             # The reader of our results has gone (songbloom models | head): nobody is left to tell.

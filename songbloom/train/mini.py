@@ -103,12 +103,19 @@ def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path |
     def data(done: float) -> Iterator[list[Example]]:
         songs = SongStore(store)  # read again: the store may have grown
         log.info("%d songs", len(songs))
-        examples = songs.examples(
-            next(seeds), block_size=trainer.net.config.block_size, clip_frames=CLIP_FRAMES
-        )
-        return batches(examples, budget=settings.batch_positions)
+        seed, block = next(seeds), trainer.net.config.block_size
+        stored = songs.examples(seed, block_size=block, clip_frames=CLIP_FRAMES)
+        composed = compose_examples(seed, len(STAGES) - 1, frame_rate=FRAME_RATE, block_size=block)
+        budget = settings.batch_positions
+        return _mixed(batches(stored, budget=budget), batches(composed, budget=budget))
 
     trainer.train(data)
+
+
+def _mixed(often: Iterator[list[Example]], seldom: Iterator[list[Example]]) -> Iterator[list[Example]]:
+    """Seven of ten from the first, three from the second."""
+    for turn in cycle((True, True, False, True, True, False, True, True, True, False)):
+        yield next(often if turn else seldom)
 
 
 def model_config(vae: dict) -> ModelConfig:

@@ -51,7 +51,7 @@ def test_wrong_usage_is_one_line_and_exit_2(run, arguments):
         (
             KeyboardInterrupt(),
             130,
-            "songbloom: error: interrupted; files already written are whole, nothing else is left",
+            "songbloom: error: interrupted; files already written are whole",
         ),
         (OSError(28, "No space left on device"), 1, "songbloom: error: [Errno 28] No space left on device"),
         (MemoryError(), 1, "songbloom: error: out of memory; try --dtype bfloat16"),

@@ -86,15 +86,38 @@ def open_cache(corpus: Path, run: Path) -> AudioCache:
 
 
 def take_steps(state: TrainingState, cache: AudioCache, count: int) -> list[float]:
-    mel_loss = MultiResolutionMelLoss(48000)
+    mel_loss = MultiResolutionMelLoss(48000, resolutions=((256, 24), (512, 48), (1024, 96)))
     losses = []
     for _ in range(count):
-        training = replace(TRAINING, latent_noise=0.0, turn_weight=0.0, batch_size=1)
+        audio = random_segments(cache, [0, 1, 2], TRAINING, CONFIG.downsampling_ratio, state.generator)
+        losses.append(train_step(state, mel_loss, audio, TRAINING, 3e-3)["loss"])
+    return losses
+
+
+def test_segments_have_the_right_shape_and_follow_the_generator(corpus: Path, tmp_path: Path) -> None:
+    cache = open_cache(corpus, tmp_path / "run")
+    first, second = (
+        random_segments(cache, [0, 1, 2], TRAINING, 480, torch.Generator().manual_seed(5)) for _ in range(2)
+    )
+    assert first.shape == (2, 2, 12 * 480)
+    assert torch.equal(first, second)
+    too_long = AutoencoderTraining(segment_latents=1000)
+    with pytest.raises(InvalidInput, match="segment_latents"):
+        random_segments(cache, [0], too_long, 480, torch.Generator())
+
+
+def test_loss_falls_and_only_the_decoder_changes(corpus: Path, tmp_path: Path) -> None:
+    cache = open_cache(corpus, tmp_path / "run")
+    state = new_state()
+    state.model.fit_analysis([cache.read(i, 0, cache.length(i)) for i in range(3)])
+    state.ema.load_state_dict(state.model.state_dict())
+    fitted = state.model.analysis.clone()
+    training = replace(TRAINING, latent_noise=0.0, turn_weight=0.0, batch_size=1)
     audio = random_segments(cache, [0, 1, 2], training, CONFIG.downsampling_ratio, state.generator)
     mel_loss = MultiResolutionMelLoss(48000, resolutions=((512, 48),))
     losses = [train_step(state, mel_loss, audio, training, 0.02)["loss"] for _ in range(12)]
     assert np.mean(losses[-3:]) < 0.75 * losses[0]
-    assert torch.equal(state.model.analysis, encoder)
+    assert torch.equal(state.model.analysis, fitted)
     assert not torch.equal(state.ema.mid_head.weight, state.model.mid_head.weight)
 
 
