@@ -21,6 +21,7 @@ COMMANDS = {
     "convert": "write a model in our own safetensors form",
     "corpus": "compose and sing songs to train on",
     "train": "train the bundled model",
+    "evaluate": "measure a model on held-out lyrics and clips",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,7 +20,8 @@ def band_energies(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.fl
         mid = np.pad(mid, (0, FRAME - len(mid)))
     frames = np.lib.stride_tricks.sliding_window_view(mid, FRAME)[::HOP] * np.hanning(FRAME)
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
-    mel = np.linspace(*(2595 * np.log10(1 + np.array([LOWEST_HZ, HIGHEST_HZ]) / 700)), BANDS + 1)
+    lowest, highest = (2595 * math.log10(1 + hz / 700) for hz in (LOWEST_HZ, HIGHEST_HZ))
+    mel = np.linspace(lowest, highest, BANDS + 1)
     edges = np.round(700 * (10 ** (mel / 2595) - 1) / sample_rate * FRAME).astype(int)
     edges = np.maximum.accumulate(np.minimum(edges, power.shape[1] - 1))
     bands = [power[:, a : max(b, a + 1)].mean(1) for a, b in zip(edges[:-1], edges[1:], strict=True)]

@@ -44,6 +44,7 @@ class LyricsCondition(nn.Module):
         self.period = self.tokenizer.index.get(".", -1)
         self.embedding = nn.Embedding(len(config.vocab), dim, padding_idx=0)
         self.sentence = nn.Embedding(config.max_sentences, dim, padding_idx=0)
+        self.blank: Tensor
         self.register_buffer("blank", torch.zeros(1, dim))
         self.neighbours = nn.ModuleList(
             nn.Embedding(len(config.vocab), dim) for _ in range(2 * config.context)

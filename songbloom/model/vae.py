@@ -23,7 +23,11 @@ class Vae(Protocol):
     audio_channels: int
     latent_dim: int
     downsampling_ratio: int
-    context: int
+
+    @property
+    def context(self) -> int:
+        """Latents on either side of a sample that influence it."""
+        ...
 
     def encode(self, audio: Tensor) -> tuple[Tensor, Tensor]: ...
 

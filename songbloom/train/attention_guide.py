@@ -13,6 +13,7 @@ from torch import Tensor
 
 from songbloom.model.network import SongBloomNet
 from songbloom.model.rotary import rotate
+from songbloom.model.sketch_lm import CausalAttention, DecoderLayer
 
 CURRENT_LAYER, NEXT_LAYER, HEAD = 1, 2, 0
 
@@ -26,7 +27,7 @@ class AttentionProbe:
 
     def __enter__(self) -> AttentionProbe:
         self._handles = [
-            self.net.lm.layers[layer].attn.register_forward_pre_hook(self._recorder(layer))
+            self._attention(layer).register_forward_pre_hook(self._recorder(layer))
             for layer in (CURRENT_LAYER, NEXT_LAYER)
         ]
         return self
@@ -34,6 +35,11 @@ class AttentionProbe:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for handle in self._handles:
             handle.remove()
+
+    def _attention(self, layer: int) -> CausalAttention:
+        decoder = self.net.lm.layers[layer]
+        assert isinstance(decoder, DecoderLayer)
+        return decoder.attn
 
     def _recorder(self, layer: int):  # type: ignore[no-untyped-def]
         def record(module: torch.nn.Module, args: tuple) -> None:
@@ -44,7 +50,7 @@ class AttentionProbe:
     def loss(self, layer: int, targets: Tensor) -> Tensor:
         """Mean -log attention of the guided head on ``targets`` [B, n] (positions, -1 where there is none)."""
         x, cos, sin = self.inputs[layer]
-        attn = self.net.lm.layers[layer].attn
+        attn = self._attention(layer)
         size = attn.head_dim
         weight = attn.qkv.weight.view(3, attn.num_heads, size, -1)[:2, HEAD].flatten(0, 1)
         q, k = torch.nn.functional.linear(x, weight).chunk(2, dim=-1)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from songbloom.errors import InvalidInput
@@ -112,7 +112,7 @@ def save_autoencoder(model: StftVae, folder: Path) -> None:
     """Write ``ema.safetensors`` (half precision) and ``config.json`` into `folder`, each as a whole."""
     weights = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in model.state_dict().items()}
     aside = folder / "ema.safetensors.part"
-    save_file(weights, aside, metadata={"kind": "stft_vae"})
+    aside.write_bytes(save(weights, metadata={"kind": "stft_vae"}))
     aside.replace(folder / "ema.safetensors")
     write_text(folder / "config.json", json.dumps({"kind": "stft_vae", **model.config.to_dict()}, indent=1) + "\n")
 

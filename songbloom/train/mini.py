@@ -62,7 +62,7 @@ def new_net(seed: int = 0) -> SongBloomNet:
     initialise(net, seed)
     std = net.config.init_std
     with torch.no_grad():
-        for weight in (net.token_embedding.weight, net.classifier[2].weight):
+        for weight in (net.token_embedding.weight, net.get_parameter("classifier.2.weight")):
             weight.copy_(meaningful_init(weight.shape[0], weight.shape[1], std=std, seed=3))
     return net
 
@@ -81,9 +81,7 @@ def pretrain_labels(run: Path, settings: TrainSettings, weights: Path | None = N
 
     def data(done: float) -> Iterator[list[Example]]:
         stage = len(STAGES) - 1 if weights else curriculum(done)
-        examples = compose_examples(
-            next(seeds), stage, frame_rate=FRAME_RATE, block_size=trainer.net.config.block_size
-        )
+        examples = compose_examples(next(seeds), stage, frame_rate=FRAME_RATE, block_size=trainer.net.config.block_size)
         return batches(examples, budget=settings.batch_positions)
 
     trainer.train(data)

@@ -116,18 +116,19 @@ class Trainer:
         """Train until the settings' minutes of training time are used up.
 
         Args:
-            data: (share of the run done) -> batches; asked again whenever a tenth of the run is done.
+            data: (share of the run done) -> batches; asked again whenever a twentieth of the run is done.
         """
         settings, total = self.settings, self.settings.minutes * 60
         sums: dict[str, float] = {}
         counted, saved_at, logged_at = 0, self.seconds, self.seconds
-        tenth, stream = -1, iter(())
+        twentieth = -1
+        stream: Iterator[list[Example]] = iter(())
         self.net.train()
         while self.seconds < total:
             began = time.monotonic()
             done = self.seconds / total
-            if int(done * 20) != tenth:
-                tenth, stream = int(done * 20), data(done)
+            if int(done * 20) != twentieth:
+                twentieth, stream = int(done * 20), data(done)
             for group in self.optimizer.param_groups:
                 group["lr"] = settings.learning_rate * self._schedule(done)
             losses: dict[str, Tensor] = {}
@@ -201,9 +202,7 @@ class Trainer:
         history_noise = torch.randn(latents.shape, generator=self.generator) * settings.history_noise
         history_noise *= torch.rand(len(examples), 1, 1, generator=self.generator)
         with (
-            torch.autocast(
-                self.device.type, getattr(torch, settings.dtype), enabled=settings.dtype != "float32"
-            ),
+            torch.autocast(self.device.type, getattr(torch, settings.dtype), enabled=settings.dtype != "float32"),
             AttentionProbe(self.net) as probe,
         ):
             prefixes, starts = self._prefixes(examples, dropped, no_style)
@@ -235,12 +234,8 @@ class Trainer:
         chosen = torch.zeros(len(examples), int(blocks.max()), dtype=torch.bool)
         if not self.settings.flow_blocks:
             return chosen
-        candidates = [
-            (i, k) for i, e in enumerate(examples) if e.latents is not None for k in range(int(blocks[i]))
-        ]
-        for pick in torch.randperm(len(candidates), generator=self.generator)[
-            : self.settings.flow_blocks
-        ].tolist():
+        candidates = [(i, k) for i, e in enumerate(examples) if e.latents is not None for k in range(int(blocks[i]))]
+        for pick in torch.randperm(len(candidates), generator=self.generator)[: self.settings.flow_blocks].tolist():
             chosen[candidates[pick]] = True
         return chosen
 
@@ -303,4 +298,4 @@ def initialise(net: SongBloomNet, seed: int = 0) -> None:
         else:
             torch.nn.init.normal_(parameter, std=std / math.sqrt(2 * depth) if residual else std)
     torch.nn.init.normal_(net.bos, std=std)
-    torch.nn.init.zeros_(net.refiner.project_out.weight)
+    torch.nn.init.zeros_(net.get_parameter("refiner.project_out.weight"))
