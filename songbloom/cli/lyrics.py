@@ -7,16 +7,14 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from songbloom.checkpoints.registry import DEFAULT_LOCAL_DIR
 from songbloom.cli.generate import read_lyrics
 from songbloom.cli.jsonl import read_rows
 from songbloom.cli.terminal import DONE, FAILED, Parser, write_line
 from songbloom.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from songbloom.lyrics import LyricsReport
+from songbloom.lyrics import LyricsReport, Pace, describe
 
 
 @dataclass(frozen=True)
@@ -24,17 +22,15 @@ class Reader:
     """How a model reads lyrics; the defaults are those of no model in particular."""
 
     processor: str = "phoneme"
-    seconds_per_tag: float = 1.0
+    pace: Pace = Pace()
     max_tokens: int | None = None
     vocab: tuple[str, ...] | None = None
 
     def describe(self, text: Any, processor: str | None = None, *, as_given: bool = False) -> LyricsReport:
-        from songbloom import lyrics
-
-        return lyrics.describe(
+        return describe(
             text,
             processor=self.processor if processor is None else processor,
-            seconds_per_tag=self.seconds_per_tag,
+            pace=self.pace,
             max_tokens=self.max_tokens,
             vocab=self.vocab,
             as_given=as_given,
@@ -72,11 +68,11 @@ def run(options: argparse.Namespace) -> int:
 def _reader(model_name: str | None, local_dir: str) -> Reader:
     if model_name is None:
         return Reader()
-    from songbloom.pipeline import read_model_config
+    from songbloom.pipeline import pace_of, read_model_config
 
     config = read_model_config(model_name, local_dir=local_dir)
     lyrics = config.net.lyrics
-    return Reader(config.lyric_processor, config.seconds_per_tag, lyrics.max_len, lyrics.vocab)
+    return Reader(config.lyric_processor, pace_of(config), lyrics.max_len, lyrics.vocab)
 
 
 def _rows(path: Path, describe: partial[LyricsReport], processor: str | None) -> int:

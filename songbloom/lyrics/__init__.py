@@ -5,13 +5,14 @@ Dictionaries and segmenters load at the first word that needs them, never at imp
 
 from .parse import Lyrics, Section, parse
 from .phonemes import PROCESSORS, STRUCTURE_LABELS, phonemize, symbols, unpronounceable
-from .report import LyricsReport, SectionReport, describe
+from .report import LyricsReport, Pace, SectionReport, describe
 
 __all__ = [
     "PROCESSORS",
     "STRUCTURE_LABELS",
     "Lyrics",
     "LyricsReport",
+    "Pace",
     "Section",
     "SectionReport",
     "describe",

@@ -10,8 +10,14 @@ from typing import Any
 from .parse import Lyrics, NothingToSing, Section, parse, pieces
 from .phonemes import STRUCTURE_LABELS, phonemize, unpronounceable
 
-SECONDS_PER_SYLLABLE = 0.3
-SECONDS_BETWEEN_LINES = 0.6
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a model takes, in seconds: for an instrumental tag, a sung syllable, and between lines."""
+
+    tag_s: float = 1.0
+    syllable_s: float = 0.3
+    line_s: float = 0.6
 
 
 @dataclass(frozen=True)
@@ -76,11 +82,11 @@ def syllables(line: str, processor: str = "phoneme") -> int:
     return count
 
 
-def _seconds(section: Section, processor: str, seconds_per_tag: float) -> float:
-    """Instrumental tags last ``seconds_per_tag`` each; a line takes 0.3 s a syllable and 0.6 s to breathe."""
-    total = section.tags * seconds_per_tag
+def _seconds(section: Section, processor: str, pace: Pace) -> float:
+    """Estimated length: instrumental tags, and lines by their syllables and a breath."""
+    total = section.tags * pace.tag_s
     for line in section.lines:
-        total += syllables(line, processor) * SECONDS_PER_SYLLABLE + SECONDS_BETWEEN_LINES
+        total += syllables(line, processor) * pace.syllable_s + pace.line_s
     return round(total, 2)
 
 
@@ -111,7 +117,7 @@ def describe(
     text: str,
     *,
     processor: str = "phoneme",
-    seconds_per_tag: float = 1.0,
+    pace: Pace = Pace(),
     max_tokens: int | None = None,
     vocab: Sequence[str] | None = None,
     as_given: bool = False,
@@ -121,7 +127,7 @@ def describe(
     Args:
         text: the lyric in any form :func:`parse` reads.
         processor: ``phoneme`` (English and Chinese) or ``pinyin`` (Chinese).
-        seconds_per_tag: seconds one instrumental tag stands for in the model.
+        pace: how long the model takes for what is written.
         max_tokens: lyric positions of the model's prefix; more are warned about.
         vocab: the model's vocabulary; phonemes outside it are warned about and not counted.
         as_given: phonemise ``text`` as it stands, as the published system does, instead of its parsed form;
@@ -132,7 +138,7 @@ def describe(
     """
     warnings: list[str] = []
     try:
-        lyrics = parse(text, seconds_per_tag=seconds_per_tag)
+        lyrics = parse(text, seconds_per_tag=pace.tag_s)
     except NothingToSing as error:
         if not as_given:
             raise
@@ -159,7 +165,7 @@ def describe(
             tags=section.tags,
             lines=section.lines,
             phonemes=[phonemize(line, processor).strip() for line in section.lines],
-            seconds=_seconds(section, processor, seconds_per_tag),
+            seconds=_seconds(section, processor, pace),
         )
         for section in lyrics.sections
     ]

@@ -103,6 +103,8 @@ class ModelConfig:
     prompt_seconds: float
     lyric_processor: str
     seconds_per_tag: float = 1.0
+    seconds_per_syllable: float = 0.3
+    seconds_per_line: float = 0.6
     min_steps: int = 10
     defaults: InferenceDefaults = field(default_factory=InferenceDefaults)
 

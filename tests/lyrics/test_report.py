@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from songbloom.errors import InvalidInput
-from songbloom.lyrics import describe, phonemize, symbols
+from songbloom.lyrics import Pace, describe, phonemize, symbols
 from songbloom.lyrics.report import syllables
 
 SONG = "[intro 4s]\n[verse]\nHello my world\nsing again\n[chorus]\n你好世界"
@@ -87,7 +87,7 @@ def test_errors():
     with pytest.raises(InvalidInput, match="processor"):
         describe("la", processor="ipa")
     with pytest.raises(InvalidInput, match="seconds_per_tag"):
-        describe("la", seconds_per_tag=0, as_given=True)
+        describe("la", pace=Pace(tag_s=0), as_given=True)
 
 
 def test_import_loads_no_dictionary():

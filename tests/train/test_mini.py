@@ -1,0 +1,94 @@
+"""The recipe end to end, small: corpus -> encoded store -> a few training steps -> release -> a song."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import count, islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from songbloom.corpus.generate import write_corpus
+from songbloom.corpus.settings import CorpusSettings
+from songbloom.model.stft_vae import StftVae, StftVaeConfig
+from songbloom.pipeline import load
+from songbloom.request import SongRequest, SongSettings
+from songbloom.train import mini
+from songbloom.train.autoencoder import load_autoencoder, save_autoencoder
+from songbloom.train.encode import encode_corpus
+from songbloom.train.examples import SongStore
+from songbloom.train.trainer import TrainSettings
+
+SMALL_VAE = StftVaeConfig(channels=32, hidden=32, latent_blocks=1, frame_blocks=1, side_rank=4, phase_rounds=0)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus") / "songs"
+    write_corpus(folder, n_songs=2, seed=1, settings=CorpusSettings(single_line=True, duration_s=(4.0, 6.0)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def autoencoder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("vae")
+    save_autoencoder(StftVae(SMALL_VAE), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(corpus, autoencoder, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    assert encode_corpus(corpus, load_autoencoder(autoencoder), folder) == 2
+    return folder
+
+
+def test_encoded_songs_are_aligned_and_whole(store):
+    for path in store.glob("*.npz"):
+        data = np.load(path)
+        assert data["latents"].shape == (128, len(data["tokens"])) and len(data["tokens"]) % 16 == 0
+        assert len(data["lyric_index"]) == len(data["tokens"])
+        assert np.isfinite(data["latents"]).all()
+
+
+def test_encoding_again_adds_nothing(corpus, autoencoder, store):
+    before = (store / "index.jsonl").read_text()
+    assert encode_corpus(corpus, load_autoencoder(autoencoder), store) == 2
+    assert (store / "index.jsonl").read_text() == before
+    assert len(SongStore(store)) == 2
+
+
+def test_train_export_and_sing(store, autoencoder, corpus, tmp_path, monkeypatch):
+    small = replace(mini.net_config(), dim=64, num_heads=2, lm_layers=3, diff_layers=1, timestep_features=16)
+    monkeypatch.setattr(mini, "net_config", lambda: small)
+    settings = TrainSettings(minutes=0.01, batch_positions=400, flow_blocks=2, warmup_steps=1)
+    mini.pretrain_labels(tmp_path / "labels", replace(settings, flow_blocks=0))
+    weights = tmp_path / "labels" / "ema.safetensors"
+    mini.train_songs(tmp_path / "songs", settings, store, weights)
+    mini.export(tmp_path / "songs", autoencoder, tmp_path / "release")
+    assert json.loads((tmp_path / "release" / "config.json").read_text())["lyric_processor"] == "english"
+
+    model = load(str(tmp_path / "release"))
+    row = json.loads((corpus / "manifest.jsonl").read_text().splitlines()[0])
+    request = SongRequest(
+        lyrics="[verse]\nHello sun",
+        prompt_wav=corpus / row["audio"],
+        settings=SongSettings(seed=0, steps=2, max_duration=2.6),
+    )
+    song = model.generate(request)
+    assert np.isfinite(song.audio).all() and song.audio.shape[0] == 2
+    assert song.phonemes == "[verse] HH AH0 L OW1 S AH1 N ."
+
+
+def test_mixture_of_stored_and_composed_batches():
+    stored, composed = ([n] for n in count()), ([-1 - n] for n in count())
+    drawn = [batch[0] for batch in islice(mini._mixed(stored, composed), 20)]
+    assert sum(n >= 0 for n in drawn) == 14
+    assert [n for n in drawn if n >= 0] == list(range(14))
+
+
+@pytest.mark.parametrize(("done", "stage"), [(0.0, 0), (0.34, 0), (0.35, 1), (0.6, 2), (0.99, 3)])
+def test_curriculum(done, stage):
+    assert mini.curriculum(done) == stage
