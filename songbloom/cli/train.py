@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import torch
+import torch.distributed as dist
 from tqdm import tqdm
 
 from songbloom.cli.terminal import DONE, Parser, write_line
@@ -18,12 +20,14 @@ from songbloom.model.stft_vae import StftVaeConfig
 from songbloom.train import mini
 from songbloom.train.autoencoder import AutoencoderTraining, load_autoencoder, train_autoencoder
 from songbloom.train.encode import encode_corpus
+from songbloom.train.sketch_tokenizer import probe, train_tokenizer
 from songbloom.train.trainer import TrainSettings
 
 STAGES = {
     "autoencoder": "train the autoencoder on the corpus",
     "labels": "teach the language model composed labels alone",
     "encode": "encode the corpus with the autoencoder",
+    "tokenizer": "train the sketch tokenizer on the encoded corpus",
     "songs": "train the whole network on the encoded corpus",
     "export": "write the release of a run",
 }
@@ -36,6 +40,10 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     _folders(added["autoencoder"], corpus="songs of `songbloom corpus`", run="folder for weights, state and log")
     _folders(added["labels"], run="folder for weights, state and log")
     _folders(added["encode"], corpus="songs of `songbloom corpus`", autoencoder="its run", store="encoded songs")
+    _folders(added["tokenizer"], store="encoded songs", run="folder for its weights")
+    added["tokenizer"].add_argument("--steps", type=int, default=1500, help="(default: %(default)s)")
+    held_out = "encoded songs kept out of training, to measure it on"
+    added["tokenizer"].add_argument("--held-out", type=Path, metavar="DIR", help=held_out)
     _folders(added["songs"], store="encoded songs", run="folder for weights, state and log")
     _folders(added["export"], run="the run of `songs`", autoencoder="its run", output="folder for the release")
     for name in ("labels", "songs"):
@@ -86,6 +94,8 @@ def run(options: argparse.Namespace) -> int:
         folder = getattr(options, name)
         if not folder.is_dir():
             raise InvalidInput(name, str(folder), "there is no such folder; run the stage that makes it first")
+    if "LOCAL_RANK" in os.environ and not dist.is_initialized():  # started by torchrun
+        dist.init_process_group("gloo")
     return _RUN[options.stage](options)
 
 
@@ -123,6 +133,14 @@ def _encode(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _tokenizer(options: argparse.Namespace) -> int:
+    tokenizer = train_tokenizer(options.store, options.run, steps=options.steps)
+    if options.held_out is not None:
+        write_line(json.dumps(probe(tokenizer, options.held_out)))
+    write_line(str(options.run / "tokenizer.safetensors"))
+    return DONE
+
+
 def _songs(options: argparse.Namespace) -> int:
     settings = TrainSettings(**_chosen(TrainSettings, options))
     mini.train_songs(options.run, settings, options.store, options.weights)
@@ -140,7 +158,15 @@ _READ = {
     "autoencoder": ("corpus",),
     "labels": (),
     "encode": ("corpus", "autoencoder"),
+    "tokenizer": ("store",),
     "songs": ("store",),
     "export": ("run", "autoencoder"),
 }
-_RUN = {"autoencoder": _autoencoder, "labels": _labels, "encode": _encode, "songs": _songs, "export": _export}
+_RUN = {
+    "autoencoder": _autoencoder,
+    "labels": _labels,
+    "encode": _encode,
+    "tokenizer": _tokenizer,
+    "songs": _songs,
+    "export": _export,
+}

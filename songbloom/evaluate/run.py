@@ -20,25 +20,34 @@ from songbloom.corpus.phones import PHONE_INDEX
 from songbloom.corpus.render import SAMPLE_RATE, Studio
 from songbloom.corpus.score import Score
 from songbloom.corpus.settings import STYLES, VOICES, CorpusSettings
-from songbloom.evaluate.measures import edit_distance, nearest, runs, spectral_distance_db, spectral_features
+from songbloom.evaluate.measures import nearest, runs, spectral_distance_db, spectral_features
+from songbloom.evaluate.recogniser import Recogniser, phone_error_rate, sung_phones
 from songbloom.pipeline import SongBloom
 from songbloom.request import SongRequest, SongSettings
 from songbloom.song import Song
-from songbloom.train.sketch_codes import NUM_CODES, phones_of
+from songbloom.train.sketch_codes import NUM_CODES
 
 FIRST_SEED = 500_000
 
 
 @dataclass(frozen=True)
 class SongMeasures:
-    """One evaluated song; ``distance_*`` are spectral distances in dB to the corpus' song and to white noise."""
+    """One evaluated song.
+
+    ``phone_error_sketch`` is that of its tokens (None where the model's tokens are not the bundled kind),
+    ``phone_error_audio`` that of the recogniser on its audio, ``phone_error_corpus`` that of the recogniser on the
+    corpus' own song of the same lyrics. ``distance_*`` are spectral distances in dB to that song and to white noise.
+    """
+
 
     style: str
     style_found: str
     seconds: float
     expected_s: float
     ended: bool
-    phone_error_rate: float | None
+    phone_error_sketch: float | None
+    phone_error_audio: float
+    phone_error_corpus: float
     distance_corpus: float
     distance_noise: float
     longest_silence_s: float
@@ -69,7 +78,7 @@ def evaluate(
         Plain JSON types: ``summary`` and one entry of ``songs`` each.
     """
     settings = settings or SongSettings()
-    studio = Studio()
+    studio, recogniser = Studio(), Recogniser()
     rng = np.random.default_rng(0)
     noise = spectral_features(rng.standard_normal((2, 10 * SAMPLE_RATE)).astype(np.float32), SAMPLE_RATE)
     references = _references(studio)
@@ -88,7 +97,11 @@ def evaluate(
             song = model.generate(prepared)
             took = time.monotonic() - began
             features = spectral_features(song.audio, song.sample_rate)
-            corpus = spectral_features(studio.render(score), SAMPLE_RATE)
+            reference = studio.render(score)
+            corpus = spectral_features(reference, SAMPLE_RATE)
+            wanted = runs([PHONE_INDEX[event.phone] for event in score.phones])
+            heard = recogniser.phones(song.audio, song.sample_rate)
+            heard_corpus = recogniser.phones(reference, SAMPLE_RATE)
             rows.append(
                 SongMeasures(
                     style=score.card.style,
@@ -96,7 +109,9 @@ def evaluate(
                     seconds=round(song.seconds, 2),
                     expected_s=round(score.duration_s, 2),
                     ended=song.ended,
-                    phone_error_rate=_phone_error_rate(model, song, score),
+                    phone_error_sketch=_sketch_error(model, song, wanted),
+                    phone_error_audio=round(phone_error_rate(heard, wanted), 3),
+                    phone_error_corpus=round(phone_error_rate(heard_corpus, wanted), 3),
                     distance_corpus=round(spectral_distance_db(features, corpus), 2),
                     distance_noise=round(spectral_distance_db(features, noise), 2),
                     longest_silence_s=round(longest_silence_s(song.audio, song.sample_rate), 2),
@@ -136,13 +151,11 @@ def _references(studio: Studio, per_style: int = 3) -> list[tuple[str, np.ndarra
     return found
 
 
-def _phone_error_rate(model: SongBloom, song: Song, score: Score) -> float | None:
-    """Of the sketch, whose tokens of the bundled kind say what is sung; None for models with other tokens."""
+def _sketch_error(model: SongBloom, song: Song, wanted: list[int]) -> float | None:
+    """Phone error rate of the tokens themselves; None for models whose tokens are not the bundled kind."""
     if model.config.net.num_pitch != NUM_CODES:
         return None
-    wanted = runs([PHONE_INDEX[event.phone] for event in score.phones])
-    sung = runs([int(p) for p in phones_of(song.tokens) if p >= 0])
-    return round(edit_distance(sung, wanted) / max(len(wanted), 1), 3)
+    return round(phone_error_rate(sung_phones(song.tokens), wanted), 3)
 
 
 def _summary(rows: list[SongMeasures], references: list[tuple[str, np.ndarray]], noise: np.ndarray) -> dict[str, Any]:
@@ -151,10 +164,12 @@ def _summary(rows: list[SongMeasures], references: list[tuple[str, np.ndarray]],
         nearest(features, references[:i] + references[i + 1 :]) == style
         for i, (style, features) in enumerate(references)
     ]
-    errors = [r.phone_error_rate for r in rows if r.phone_error_rate is not None]
+    sketch = [r.phone_error_sketch for r in rows if r.phone_error_sketch is not None]
     return {
         "songs": len(rows),
-        "phone_error_rate": round(float(np.mean(errors)), 3) if errors else None,
+        "phone_error_sketch": round(float(np.mean(sketch)), 3) if sketch else None,
+        "phone_error_audio": round(float(np.mean([r.phone_error_audio for r in rows])), 3),
+        "phone_error_corpus": round(float(np.mean([r.phone_error_corpus for r in rows])), 3),
         "style": _share(r.style == r.style_found for r in rows),
         "style_corpus": _share(left_out),
         "distance_corpus_db": round(float(np.mean([r.distance_corpus for r in rows])), 2),

@@ -89,3 +89,13 @@ def test_wrong_use(run, arguments, tmp_path, monkeypatch):
 def test_help_names_every_stage_and_setting(run):
     assert all(stage in run("train", "--help").out for stage in train.STAGES)
     assert "--guide-weight" in run("train", "songs", "--help").out
+
+
+def test_tokenizer(run, tmp_path, replaced):
+    stage, probed = replaced(train, "train_tokenizer", "the tokenizer"), replaced(train, "probe", {"phone": 0.9})
+    code, out, _ = run(
+        "train", "tokenizer", "--store", tmp_path, "--run", tmp_path, "--steps", 3, "--held-out", tmp_path
+    )
+    assert (code, out) == (0, f'{{"phone": 0.9}}\n{tmp_path / "tokenizer.safetensors"}\n')
+    stage.assert_called_once_with(tmp_path, tmp_path, steps=3)
+    probed.assert_called_once_with("the tokenizer", tmp_path)
