@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _described(row: Row) -> str:
-    sizes = [f"{row.parameters / 1e9:.2f} B parameters"] if row.parameters else []
+    sizes = [f"{_count(row.parameters)} parameters"] if row.parameters else []
     if row.size_bytes:
         sizes.append(f"{'' if row.present else 'about '}{_bytes(row.size_bytes)}")
     facts = [*sizes, f"songs up to {row.longest_s:g} s"]
@@ -40,6 +40,10 @@ def _described(row: Row) -> str:
             f"  present: {row.present or f'no; {how}'}",
         ]
     )
+
+
+def _count(parameters: int) -> str:
+    return f"{parameters / 1e9:.2f} B" if parameters >= 1e9 else f"{parameters / 1e6:.0f} M"
 
 
 def _bytes(count: int) -> str:

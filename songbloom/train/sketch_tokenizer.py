@@ -94,7 +94,8 @@ def _segments(
     rng = np.random.default_rng(seed)
     examples = store.examples(seed, block_size=1, clip_frames=(1, 1))
     while True:
-        latents, targets = [], []
+        latents: list[Tensor] = []
+        targets: list[tuple[Tensor, ...]] = []
         while len(latents) < batch:
             example = next(examples)
             assert example.latents is not None
