@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from songbloom import __version__
 from songbloom.audio import WriteReport, write
-from songbloom.audio.atomic import write_bytes
+from songbloom.files import write_json
 from songbloom.request import SongSettings
 
 
@@ -88,9 +88,8 @@ class Song:
             tags=tags,
             loudness_lufs=loudness_lufs,
         )
-        text = json.dumps(metadata, ensure_ascii=False, indent=1) + "\n"
         try:
-            write_bytes(path.with_suffix(".json"), text.encode("utf-8"))
+            write_json(path.with_suffix(".json"), metadata)
         except BaseException:  # Ctrl-C too: the two belong together
             path.unlink(missing_ok=True)
             raise

@@ -3,7 +3,6 @@
 Audio is float32 ``[channels, samples]`` with full scale at -1..1 throughout.
 """
 
-from songbloom.audio.atomic import check_target
 from songbloom.audio.decode import read, resample
 from songbloom.audio.encode import WriteReport, write
 from songbloom.audio.formats import READABLE, WRITABLE, WritableFormat, writable_format
@@ -11,6 +10,7 @@ from songbloom.audio.level import loudness, true_peak_db
 from songbloom.audio.measure import clipped_fraction, longest_silence_s, spectral_flatness
 from songbloom.audio.style_clip import read_style_clip
 from songbloom.audio.tags import read_tags
+from songbloom.files import check_target
 
 __all__ = [
     "READABLE",

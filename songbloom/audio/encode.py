@@ -15,11 +15,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from songbloom.audio import tags as tagging
-from songbloom.audio.atomic import check_target, output_error, write_bytes
 from songbloom.audio.decode import resample
 from songbloom.audio.formats import WritableFormat, writable_format
 from songbloom.audio.level import loudness, true_peak_db
 from songbloom.errors import InvalidInput
+from songbloom.files import check_target, output_error, write_bytes
 
 _LOG = logging.getLogger(__name__)
 _BLOCK_FRAMES = 1 << 16  # the Vorbis encoder overflows its stack on very long single writes

@@ -18,6 +18,7 @@ from songbloom.checkpoints.published import Recipe, net_recipe, vae_recipe
 from songbloom.checkpoints.resolvers import load_config
 from songbloom.checkpoints.tensor_files import SafetensorsFile, TensorFile, TorchFile, write_safetensors
 from songbloom.errors import CheckpointError, OutputError
+from songbloom.files import write_json
 from songbloom.model.config import ModelConfig
 from songbloom.model.network import SongBloomNet
 from songbloom.model.vae import build_vae
@@ -182,8 +183,6 @@ def save_native(folder: Path, model: LoadedModel) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_safetensors(folder / NET, model.net.state_dict())
         write_safetensors(folder / VAE, model.vae.state_dict())
-        part = folder / (CONFIG + ".part")
-        part.write_text(json.dumps(model.config.to_dict(), ensure_ascii=False, indent=1), encoding="utf-8")
-        part.replace(folder / CONFIG)
+        write_json(folder / CONFIG, model.config.to_dict())
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error}") from error

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from songbloom.errors import CheckpointError, OutputError
+from songbloom.files import written_aside
 
 
 class TensorFile(Protocol):
@@ -78,11 +79,9 @@ class TorchFile:
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write ``tensors`` aside and rename, so that a reader never sees half a file."""
-    part = path.with_name(path.name + ".part")
-    try:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, part)
-        part.replace(path)
-    except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error}") from error
+    """Write ``tensors``, so that a reader never sees half a file; raises OutputError."""
+    with written_aside(path) as aside:
+        try:
+            save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, aside)
+        except SafetensorError as error:  # the library's own word for what the disk refused
+            raise OutputError(f"{path} cannot be written: {error}") from error

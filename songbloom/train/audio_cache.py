@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from songbloom.errors import InvalidInput
+from songbloom.files import write_json
 
 
 class AudioCache:
@@ -51,9 +52,7 @@ class AudioCache:
             out.truncate()
         if not self.songs:
             raise InvalidInput("corpus", str(corpus), "holds no *.flac songs; make some with `songbloom corpus`.")
-        aside = self._index.with_suffix(".part")
-        aside.write_text(json.dumps(self.songs), encoding="utf-8")
-        aside.replace(self._index)
+        write_json(self._index, self.songs)
         self._map = np.memmap(self._samples, dtype=np.int16, mode="r").reshape(-1, self.channels)
 
     def length(self, song: int) -> int:

@@ -1,6 +1,6 @@
 """Train the bundled model's autoencoder: `python -m songbloom.train.autoencoder --corpus DIR --run DIR`.
 
-The encoder is fitted in seconds and never changes afterwards (the run folder then holds ``ENCODER_FROZEN``),
+The encoder is fitted in seconds and never changes afterwards (the run folder then holds ``encoder.json``),
 so latents of any snapshot of a run are latents of all its snapshots; only the decoder goes on training.
 """
 
@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
+from songbloom.checkpoints.tensor_files import write_safetensors
 from songbloom.errors import InvalidInput
+from songbloom.files import write_json, written_aside
 from songbloom.model.stft_vae import StftVae, StftVaeConfig
 from songbloom.train.audio_cache import AudioCache
 from songbloom.train.losses_audio import (
@@ -95,9 +97,8 @@ class TrainingState:
             "step": self.step,
             "seconds": self.seconds,
         }
-        aside = path.with_suffix(".part")
-        torch.save(content, aside)
-        aside.replace(path)
+        with written_aside(path) as aside:
+            torch.save(content, aside)
 
     def load(self, path: Path) -> None:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -111,10 +112,8 @@ class TrainingState:
 def save_autoencoder(model: StftVae, folder: Path) -> None:
     """Write ``ema.safetensors`` (half precision) and ``config.json`` into `folder`, each as a whole."""
     weights = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in model.state_dict().items()}
-    aside = folder / "ema.safetensors.part"
-    aside.write_bytes(save(weights, metadata={"kind": "stft_vae"}))
-    aside.replace(folder / "ema.safetensors")
-    write_text(folder / "config.json", json.dumps({"kind": "stft_vae", **model.config.to_dict()}, indent=1) + "\n")
+    write_safetensors(folder / "ema.safetensors", weights)
+    write_json(folder / "config.json", {"kind": "stft_vae", **model.config.to_dict()})
 
 
 def load_autoencoder(folder: Path) -> StftVae:
@@ -124,12 +123,6 @@ def load_autoencoder(folder: Path) -> StftVae:
     model = StftVae(StftVaeConfig.from_dict(values))
     model.load_state_dict({k: v.float() for k, v in load_file(folder / "ema.safetensors").items()})
     return model.eval()
-
-
-def write_text(path: Path, text: str) -> None:
-    aside = path.with_suffix(path.suffix + ".part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
 
 
 def random_segments(
@@ -253,7 +246,7 @@ def fit_encoder(model: StftVae, cache: AudioCache, songs: list[int], training: A
                 yield cache.read(song, start, min(piece, cache.length(song) - start))
 
     std = model.fit_analysis(pieces(), training.whitening)
-    write_text(run / "ENCODER_FROZEN", json.dumps({"latent_std": [round(v, 4) for v in std.tolist()]}) + "\n")
+    write_json(run / "encoder.json", {"latent_std": [round(v, 4) for v in std.tolist()]})
 
 
 def train_autoencoder(
@@ -313,7 +306,7 @@ def train_autoencoder(
             fit_encoder(model, cache, songs, training, run)
         ema.load_state_dict(model.state_dict())
         save_autoencoder(ema, run)
-    write_text(run / "training.json", json.dumps({"minutes": minutes, **asdict(training)}, indent=1) + "\n")
+    write_json(run / "training.json", {"minutes": minutes, **asdict(training)})
     _run_steps(state, cache, songs, held_out, training, run, minutes)
     return run / "ema.safetensors"
 

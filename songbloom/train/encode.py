@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from songbloom.audio import read
 from songbloom.corpus.score import Score
+from songbloom.files import written_aside
 from songbloom.model.vae import Vae
 from songbloom.train.examples import example_from_score
 
@@ -53,10 +54,8 @@ def encode_corpus(
             continue
         score = Score.from_json((corpus / row["score"]).read_text(encoding="utf-8"))
         arrays = encode_song(vae, corpus / row["audio"], score, block_size)
-        part = target.with_suffix(".part")
-        with part.open("wb") as file:
+        with written_aside(target) as aside, aside.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
-        part.replace(target)
         with (store / "index.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"file": target.name, "pair": f"{corpus.name}-{row['pair']}"}) + "\n")
         if progress is not None:

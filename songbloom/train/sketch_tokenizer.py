@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from songbloom.checkpoints.tensor_files import write_safetensors
 from songbloom.corpus.phones import PHONES
+from songbloom.files import write_json
 from songbloom.train.examples import SongStore
 from songbloom.train.sketch_codes import BEATS, CHORDS, LOWEST, PITCHES, REST, VOICED, phones_of, pitches_of
 
@@ -141,7 +142,7 @@ def train_tokenizer(
 def save_tokenizer(tokenizer: SketchTokenizer, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_safetensors(folder / "tokenizer.safetensors", {n: t.half() for n, t in tokenizer.state_dict().items()})
-    (folder / "tokenizer.json").write_text(json.dumps(asdict(tokenizer.config)), encoding="utf-8")
+    write_json(folder / "tokenizer.json", asdict(tokenizer.config))
 
 
 def load_tokenizer(folder: Path) -> SketchTokenizer:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from songbloom.checkpoints.tensor_files import write_safetensors
+from songbloom.files import written_aside
 from songbloom.model.network import SongBloomNet
 from songbloom.train.attention_guide import CURRENT_LAYER, NEXT_LAYER, AttentionProbe
 from songbloom.train.examples import Example, stack_latents, stack_tokens
@@ -100,7 +101,6 @@ class Trainer:
         """Write the resumable state and the averaged weights, each aside and renamed."""
         if self.rank:
             return
-        part = self.run / "state.pt.part"
         state = {
             "net": self.net.state_dict(),
             "ema": self.ema,
@@ -108,8 +108,8 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
         }
-        torch.save(state, part)
-        part.replace(self.run / "state.pt")
+        with written_aside(self.run / "state.pt") as aside:
+            torch.save(state, aside)
         write_safetensors(self.run / "ema.safetensors", self.ema)
 
     def train(self, data: Callable[[float], Iterator[list[Example]]]) -> None:

@@ -172,7 +172,7 @@ def test_training_writes_its_files_and_goes_on_where_it_stopped(
     run = tmp_path / "run"
     weights = train_autoencoder(CONFIG, corpus, run, minutes=3 / 60, training=TRAINING)
     assert weights == run / "ema.safetensors"
-    frozen = json.loads((run / "ENCODER_FROZEN").read_text())
+    frozen = json.loads((run / "encoder.json").read_text())
     assert len(frozen["latent_std"]) == CONFIG.latent_dim
     first = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert {"lsd_mid", "lsd_side", "si_sdr"} <= first[-1].keys()

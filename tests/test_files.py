@@ -12,10 +12,14 @@ from pathlib import Path
 import pytest
 
 from songbloom.audio import check_target, read, write
-from songbloom.audio.atomic import write_bytes
 from songbloom.errors import OutputError
+from songbloom.files import write_bytes
+from tests.audio.signals import RATE, make_music
 
-from .signals import RATE
+
+@pytest.fixture
+def music():
+    return make_music()
 
 
 def fail_with(error):
@@ -59,7 +63,7 @@ def test_a_failing_disk_leaves_the_old_file_and_nothing_else(
 def test_a_real_limit_on_file_size_leaves_nothing(tmp_path):
     pytest.importorskip("resource")
     code = (
-        "import resource, sys; from songbloom.audio.atomic import write_bytes\n"
+        "import resource, sys; from songbloom.files import write_bytes\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
         "write_bytes(sys.argv[1], bytes(100_000))"
     )

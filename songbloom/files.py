@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from songbloom.errors import OutputError
 
@@ -32,8 +36,14 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file aside, then rename it: whatever goes wrong, an earlier file stays and no part is left.
+@contextmanager
+def written_aside(path: str | os.PathLike[str], size: int | None = None) -> Iterator[Path]:
+    """A path to write to instead of ``path``; it gets that name when the block ends well.
+
+    Whatever goes wrong, an earlier file stays and no part is left.
+
+    Args:
+        size: bytes to be written, for the message if the disk is full.
 
     Raises:
         OutputError: it cannot be written; says why and what to do.
@@ -41,16 +51,27 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     target = check_target(path)
     aside = target.with_name(f".songbloom-{secrets.token_hex(8)}.part")
     try:
-        with aside.open("xb") as file:
-            file.write(data)
-            file.flush()
+        aside.touch(exist_ok=False)  # with the usual permissions, whatever the writer would choose
+        yield aside
+        with aside.open("rb+") as file:
             os.fsync(file.fileno())  # some file systems report a full disk only here
         aside.replace(target)
     except BaseException as error:  # Ctrl-C too must leave nothing behind
         aside.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise output_error(path, error, len(data)) from error
+            raise output_error(path, error, size) from error
         raise
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file whole or not at all; raises OutputError as :func:`written_aside` does."""
+    with written_aside(path, len(data)) as aside:
+        aside.write_bytes(data)
+
+
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """Write ``content`` as JSON whole or not at all; raises OutputError as :func:`written_aside` does."""
+    write_bytes(path, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8"))
 
 
 def output_error(path: str | os.PathLike[str], error: Exception, size: int | None = None) -> OutputError:
