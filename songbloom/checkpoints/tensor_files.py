@@ -82,6 +82,8 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write ``tensors``, so that a reader never sees half a file; raises OutputError."""
     with written_aside(path) as aside:
         try:
+            mode = aside.stat().st_mode
             save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, aside)
+            aside.chmod(mode)  # the library makes files only their owner can read
         except SafetensorError as error:  # the library's own word for what the disk refused
             raise OutputError(f"{path} cannot be written: {error}") from error

@@ -128,10 +128,10 @@ def model_config(vae: dict) -> ModelConfig:
         seconds_per_tag=1.0,
         seconds_per_syllable=0.4,  # least squares over 150 composed songs, 8 % mean error
         seconds_per_line=1.7,
-        min_steps=1,
+        min_steps=4,
         defaults=InferenceDefaults(
             cfg_coef=1.5,
-            temperature=0.9,
+            temperature=0.7,
             diffusion_temperature=1.0,
             top_k=50,
             penalty_repeat=False,
