@@ -46,6 +46,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     added["tokenizer"].add_argument("--held-out", type=Path, metavar="DIR", help=held_out)
     _folders(added["songs"], store="encoded songs", run="folder for weights, state and log")
     _folders(added["export"], run="the run of `songs`", autoencoder="its run", output="folder for the release")
+    added["export"].add_argument("--tokenizer", type=Path, metavar="DIR", help="its run, to come along")
     for name in ("labels", "songs"):
         added[name].add_argument("--weights", type=Path, help="weights to start from")
         _settings(added[name], TrainSettings)
@@ -149,7 +150,7 @@ def _songs(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    mini.export(options.run, options.autoencoder, options.output)
+    mini.export(options.run, options.autoencoder, options.output, options.tokenizer)
     write_line(str(options.output))
     return DONE
 

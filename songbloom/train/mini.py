@@ -24,6 +24,7 @@ from songbloom.model.network import SongBloomNet
 from songbloom.train.autoencoder import load_autoencoder
 from songbloom.train.examples import STAGES, Example, SongStore, batches, compose_examples
 from songbloom.train.sketch_codes import NUM_CODES, meaningful_init
+from songbloom.train.sketch_tokenizer import load_tokenizer, save_tokenizer
 from songbloom.train.trainer import Trainer, TrainSettings, initialise
 
 log = logging.getLogger(__name__)
@@ -140,14 +141,17 @@ def model_config(vae: dict) -> ModelConfig:
     )
 
 
-def export(run: Path, autoencoder: Path, output: Path) -> None:
+def export(run: Path, autoencoder: Path, output: Path, tokenizer: Path | None = None) -> None:
     """Write the release of a run: its averaged weights and the autoencoder's, in half precision.
 
     Args:
         run: folder of :func:`train_songs`.
         autoencoder: folder of :func:`songbloom.train.autoencoder.train_autoencoder`.
+        tokenizer: folder of :func:`songbloom.train.sketch_tokenizer.train_tokenizer`, if it is to come along.
     """
     config = model_config(json.loads((autoencoder / "config.json").read_text(encoding="utf-8")))
     net = SongBloomNet(config.net)
     net.load_state_dict(load_file(run / "ema.safetensors"))
     save_native(output, LoadedModel(config, net.half(), load_autoencoder(autoencoder).half()))
+    if tokenizer is not None:
+        save_tokenizer(load_tokenizer(tokenizer), output)

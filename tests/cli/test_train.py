@@ -61,7 +61,7 @@ def test_encode_and_export(run, tmp_path, replaced):
     assert encode.call_args.args == (tmp_path, "the autoencoder", tmp_path / "store")
     folders = ["--run", tmp_path, "--autoencoder", tmp_path, "--output", tmp_path / "out"]
     assert run("train", "export", *folders).out == f"{tmp_path / 'out'}\n"
-    assert export.call_args.args == (tmp_path, tmp_path, tmp_path / "out")
+    assert export.call_args.args == (tmp_path, tmp_path, tmp_path / "out", None)
 
 
 @pytest.mark.parametrize(

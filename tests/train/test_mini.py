@@ -75,7 +75,7 @@ def test_train_export_and_sing(store, autoencoder, corpus, tmp_path, monkeypatch
     request = SongRequest(
         lyrics="[verse]\nHello sun",
         prompt_wav=corpus / row["audio"],
-        settings=SongSettings(seed=0, steps=2, max_duration=2.6),
+        settings=SongSettings(seed=0, steps=4, max_duration=2.6),
     )
     song = model.generate(request)
     assert np.isfinite(song.audio).all() and song.audio.shape[0] == 2
