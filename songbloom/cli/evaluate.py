@@ -37,7 +37,11 @@ def run(options: argparse.Namespace) -> int:
     )
     model = load(options.model_name, local_dir=options.local_dir)
     with tqdm(total=options.songs, unit="song", file=sys.stderr) as bar:
-        result = evaluate(model, options.songs, settings=settings, progress=lambda done, _: bar.update(done - bar.n))
+
+        def show(done: int, total: int) -> None:
+            bar.update(done - bar.n)
+
+        result = evaluate(model, options.songs, settings=settings, progress=show)
     for name, value in result["summary"].items():
         write_line(f"{name:<28}{value}")
     write_line(json.dumps(result))
