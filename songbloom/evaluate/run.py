@@ -25,7 +25,7 @@ from songbloom.evaluate.recogniser import Recogniser, phone_error_rate, sung_pho
 from songbloom.pipeline import SongBloom
 from songbloom.request import SongRequest, SongSettings
 from songbloom.song import Song
-from songbloom.train.sketch_codes import NUM_CODES
+from songbloom.train.sketch_codes import NUM_CODES, pitches_of
 
 FIRST_SEED = 500_000
 
@@ -48,6 +48,8 @@ class SongMeasures:
     phone_error_sketch: float | None
     phone_error_audio: float
     phone_error_corpus: float
+    pitch: float | None  # mean MIDI note sung, by the tokens
+    pitch_corpus: float
     distance_corpus: float
     distance_noise: float
     longest_silence_s: float
@@ -112,6 +114,8 @@ def evaluate(
                     phone_error_sketch=_sketch_error(model, song, wanted),
                     phone_error_audio=round(phone_error_rate(heard, wanted), 3),
                     phone_error_corpus=round(phone_error_rate(heard_corpus, wanted), 3),
+                    pitch=_mean_pitch(model, song),
+                    pitch_corpus=round(float(np.mean([event.midi_pitch for event in score.phones])), 1),
                     distance_corpus=round(spectral_distance_db(features, corpus), 2),
                     distance_noise=round(spectral_distance_db(features, noise), 2),
                     longest_silence_s=round(longest_silence_s(song.audio, song.sample_rate), 2),
@@ -151,6 +155,14 @@ def _references(studio: Studio, per_style: int = 3) -> list[tuple[str, np.ndarra
     return found
 
 
+def _mean_pitch(model: SongBloom, song: Song) -> float | None:
+    """Mean MIDI note of the tokens with voice; None for models whose tokens are not the bundled kind."""
+    pitches = pitches_of(song.tokens)
+    if model.config.net.num_pitch != NUM_CODES or not (pitches >= 0).any():
+        return None
+    return round(float(pitches[pitches >= 0].mean()), 1)
+
+
 def _sketch_error(model: SongBloom, song: Song, wanted: list[int]) -> float | None:
     """Phone error rate of the tokens themselves; None for models whose tokens are not the bundled kind."""
     if model.config.net.num_pitch != NUM_CODES:
@@ -165,11 +177,13 @@ def _summary(rows: list[SongMeasures], references: list[tuple[str, np.ndarray]],
         for i, (style, features) in enumerate(references)
     ]
     sketch = [r.phone_error_sketch for r in rows if r.phone_error_sketch is not None]
+    pitches = np.array([(r.pitch, r.pitch_corpus) for r in rows if r.pitch is not None])
     return {
         "songs": len(rows),
         "phone_error_sketch": round(float(np.mean(sketch)), 3) if sketch else None,
         "phone_error_audio": round(float(np.mean([r.phone_error_audio for r in rows])), 3),
         "phone_error_corpus": round(float(np.mean([r.phone_error_corpus for r in rows])), 3),
+        "pitch_correlation": round(float(np.corrcoef(pitches.T)[0, 1]), 3) if len(pitches) > 2 else None,
         "style": _share(r.style == r.style_found for r in rows),
         "style_corpus": _share(left_out),
         "distance_corpus_db": round(float(np.mean([r.distance_corpus for r in rows])), 2),
