@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from songbloom.checkpoints import registry
 from songbloom.checkpoints.load import LoadedModel, load_folder, model_name, read_config
 from songbloom.errors import Cancelled, CheckpointError, InvalidInput
 from songbloom.generate.noise import SongNoise
-from songbloom.generate.patches import ComposeSettings, Patch, compose, start
+from songbloom.generate.patches import ComposeSettings, Patch, compose, has_room, start
 from songbloom.generate.sampling import TokenSampling
 from songbloom.model.config import ModelConfig
 from songbloom.model.vae import decode_chunked, encode_style
@@ -197,19 +198,18 @@ class SongBloom:
     def _fill_in(self, settings: SongSettings) -> SongSettings:
         """The settings with the model's recommendations and a seed in place of None."""
         config, defaults = self.config, self.config.defaults
-        filled = replace(
-            settings,
-            seed=settings.seed if settings.seed is not None else secrets.randbits(31),
-            cfg_coef=settings.cfg_coef if settings.cfg_coef is not None else defaults.cfg_coef,
-            steps=settings.steps if settings.steps is not None else defaults.steps,
-            top_k=settings.top_k if settings.top_k is not None else defaults.top_k,
-            temperature=settings.temperature if settings.temperature is not None else defaults.temperature,
-            diffusion_temperature=settings.diffusion_temperature
-            if settings.diffusion_temperature is not None
-            else defaults.diffusion_temperature,
-            max_duration=settings.max_duration or config.max_duration_s,
-            guidance=settings.guidance or defaults.guidance,
-        )
+        recommended: dict[str, Any] = {
+            "seed": secrets.randbits(31),
+            "cfg_coef": defaults.cfg_coef,
+            "steps": defaults.steps,
+            "top_k": defaults.top_k,
+            "temperature": defaults.temperature,
+            "diffusion_temperature": defaults.diffusion_temperature,
+            "max_duration": config.max_duration_s,
+            "guidance": defaults.guidance,
+        }
+        missing = {name: value for name, value in recommended.items() if getattr(settings, name) is None}
+        filled = replace(settings, **missing)
         assert filled.steps is not None and filled.max_duration is not None
         if filled.steps < config.min_steps:
             raise InvalidInput("steps", filled.steps, f"{self.name} needs {config.min_steps} to 100")
@@ -318,7 +318,6 @@ class SongBloom:
         else:
             tokens = torch.zeros(0, dtype=torch.long)
             latents = torch.zeros(self.config.net.latent_dim, block)
-        limit = self._compose_settings(prepared.settings).max_frames
         request = prepared.request
         return Song(
             audio=self.decode(latents).numpy(),
@@ -331,5 +330,5 @@ class SongBloom:
             prompt_name=Path(request.prompt_wav).name,
             model=self.name,
             settings=replace(prepared.settings, seed=seed),
-            ended=1 + len(patches) * (block + 1) <= limit / block * (block + 1),
+            ended=has_room(self._compose_settings(prepared.settings).max_frames, block, len(patches)),
         )

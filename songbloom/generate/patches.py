@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -27,7 +28,7 @@ class Noise(Protocol):
 class ComposeSettings:
     """Settings of the loop.
 
-    ``max_frames`` bounds the song: a block is kept while 1 + kept*(bs+1) <= max_frames/bs*(bs+1).
+    ``max_frames`` bounds the song (:func:`has_room`).
     ``guidance``: 'h' guides the refiner by dropping h and s; 'global' mixes the latents painted from the
     conditional and the null language model; 'none' does not guide it.
     """
@@ -60,6 +61,11 @@ class ComposeState:
     history: Tensor  # [songs, bs, L]: latents of the previous block
     tokens: Tensor  # [songs, n]: every token so far
     block: int = 0
+
+
+def has_room(max_frames: float, block_size: int, blocks: int) -> bool:
+    """Whether a song of ``blocks`` blocks may have another one: the published bound, counted in positions."""
+    return 1 + blocks * (block_size + 1) <= max_frames / block_size * (block_size + 1)
 
 
 def capacity_for(net: SongBloomNet, prefix_len: int, max_frames: float) -> int:
@@ -149,22 +155,14 @@ def paint(
     """The block's latents [songs, bs, L] from its tokens [songs, bs], h [rows, D], history and noise."""
     songs, s = len(tokens), net.token_embedding(tokens)
     coef = settings.refiner_cfg
+    solve = partial(denoise, steps=settings.steps, temperature=settings.diffusion_temperature)
     if settings.guidance == "global":
-        both = denoise(
-            lambda x, t: net.refiner(x, t, h, s.repeat(2, 1, 1), history.repeat(2, 1, 1)),
-            noise.repeat(2, 1, 1),
-            steps=settings.steps,
-            temperature=settings.diffusion_temperature,
-        )
+        s2, history2 = s.repeat(2, 1, 1), history.repeat(2, 1, 1)
+        both = solve(lambda x, t: net.refiner(x, t, h, s2, history2), noise.repeat(2, 1, 1))
         return guide(both[:songs], both[songs:], coef)
     h = h[:songs]
     if settings.guidance == "none" or coef == 1:
-        return denoise(
-            lambda x, t: net.refiner(x, t, h, s, history),
-            noise,
-            steps=settings.steps,
-            temperature=settings.diffusion_temperature,
-        )
+        return solve(lambda x, t: net.refiner(x, t, h, s, history), noise)
     h2, s2 = torch.cat([h, torch.zeros_like(h)]), torch.cat([s, torch.zeros_like(s)])
     history2 = history.repeat(2, 1, 1)
 
@@ -172,7 +170,7 @@ def paint(
         v = net.refiner(x.repeat(2, 1, 1), t.repeat(2), h2, s2, history2)
         return guide(v[:songs], v[songs:], coef)
 
-    return denoise(guided, noise, steps=settings.steps, temperature=settings.diffusion_temperature)
+    return solve(guided, noise)
 
 
 @torch.no_grad()
@@ -185,8 +183,7 @@ def compose(
     """
     config = net.config
     block_size, live = config.block_size, set(range(len(noises)))
-    limit = settings.max_frames / block_size * (block_size + 1)
-    while 1 + state.block * (block_size + 1) <= limit:
+    while has_room(settings.max_frames, block_size, state.block):
         tokens, h = sketch(net, state, settings, noises)
         ended = (tokens == config.eos).any(1).tolist()
         live -= {song for song in live if ended[song]}

@@ -73,12 +73,17 @@ def curriculum(done: float) -> int:
     return sum(done >= share for share in (0.35, 0.55, 0.8))
 
 
-def pretrain_labels(run: Path, settings: TrainSettings, weights: Path | None = None) -> None:
-    """Teach the language model lyrics, melody and form from labels alone: from single lines to whole songs."""
+def _begin(run: Path, settings: TrainSettings, weights: Path | None) -> tuple[Trainer, Iterator[int]]:
+    """The run's trainer, resumed or started, and seeds of data it has not seen."""
     trainer = Trainer(new_net(settings.seed), run, settings)
     if weights:
         trainer.start_from(weights)
-    seeds = count(settings.seed * 1_000_003 + trainer.step + 500_009 * trainer.rank)
+    return trainer, count(settings.seed * 1_000_003 + trainer.step + 500_009 * trainer.rank)
+
+
+def pretrain_labels(run: Path, settings: TrainSettings, weights: Path | None = None) -> None:
+    """Teach the language model lyrics, melody and form from labels alone: from single lines to whole songs."""
+    trainer, seeds = _begin(run, settings, weights)
 
     def data(done: float) -> Iterator[list[Example]]:
         stage = len(STAGES) - 1 if weights else curriculum(done)
@@ -94,10 +99,7 @@ def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path |
     Three batches in ten are composed labels without latents: words and melodies no stored song has, so that the
     language model does not learn the store's lyrics by heart.
     """
-    trainer = Trainer(new_net(settings.seed), run, settings)
-    if weights:
-        trainer.start_from(weights)
-    seeds = count(settings.seed * 1_000_003 + trainer.step + 500_009 * trainer.rank)
+    trainer, seeds = _begin(run, settings, weights)
 
     def data(done: float) -> Iterator[list[Example]]:
         songs = SongStore(store)  # read again: the store may have grown
