@@ -137,9 +137,7 @@ def choose_device(name: str) -> torch.device:
     if kind not in available or not (index == "" or (kind == "cuda" and index.isdigit())):
         raise InvalidInput("device", name, f"not available here; choose auto, {', '.join(available)}")
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
-        raise InvalidInput(
-            "device", name, f"there are {torch.cuda.device_count()} CUDA devices, counted from 0"
-        )
+        raise InvalidInput("device", name, f"there are {torch.cuda.device_count()} CUDA devices, counted from 0")
     return torch.device(name)
 
 
@@ -191,9 +189,7 @@ class SongBloom:
             seconds=config.prompt_seconds,
         )
         expected = min(max(report.seconds, self.seconds_per_block), settings.max_duration or report.seconds)
-        return Prepared(
-            request, report.phonemes, torch.from_numpy(clip), settings, expected, tuple(report.warnings)
-        )
+        return Prepared(request, report.phonemes, torch.from_numpy(clip), settings, expected, tuple(report.warnings))
 
     def _fill_in(self, settings: SongSettings) -> SongSettings:
         """The settings with the model's recommendations and a seed in place of None."""
@@ -232,8 +228,9 @@ class SongBloom:
         style = encode_style(self.vae, prepared.clip.to(device), SongNoise(0).prompt)
         with torch.no_grad():
             prefixes = self.net.guidance_prefixes(style, prepared.phonemes)[:, None]
+            timbre = self.net.timbre(style).expand(len(noises), -1)
         compose_settings = self._compose_settings(settings)
-        state = start(self.net, prefixes.expand(-1, len(noises), -1, -1), compose_settings)
+        state = start(self.net, prefixes.expand(-1, len(noises), -1, -1), compose_settings, timbre=timbre)
         yield from compose(self.net, state, compose_settings, noises)
 
     def _compose_settings(self, settings: SongSettings) -> ComposeSettings:

@@ -73,6 +73,9 @@ def _settings(parser: argparse.ArgumentParser, kind: type) -> None:
     types = get_type_hints(kind)
     for field in fields(kind):
         required = field.default is MISSING
+        if types[field.name] is bool:
+            parser.add_argument(f"--{field.name.replace('_', '-')}", action="store_true")
+            continue
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
             type=types[field.name],

@@ -52,7 +52,7 @@ class CorpusSettings:
     single_line: bool = False
     held_out: bool = False
     bpm: tuple[float, float] = (70.0, 140.0)
-    vocal_db: tuple[float, float] = (3.0, 6.0)
+    vocal_db: tuple[float, float] = (5.0, 7.0)
     styles: tuple[str, ...] = STYLES
     voices: tuple[str, ...] = tuple(VOICES)
 

@@ -39,7 +39,6 @@ class SongMeasures:
     corpus' own song of the same lyrics. ``distance_*`` are spectral distances in dB to that song and to white noise.
     """
 
-
     style: str
     style_found: str
     seconds: float

@@ -60,6 +60,7 @@ class ComposeState:
     next_input: Tensor  # [rows, n, D]: the prefix and bos at first, then one latent embedding
     history: Tensor  # [songs, bs, L]: latents of the previous block
     tokens: Tensor  # [songs, n]: every token so far
+    timbre: Tensor  # [songs, D]: what the refiner reads of the clip beside h
     block: int = 0
 
 
@@ -80,6 +81,7 @@ def start(
     prefixes: Tensor,
     settings: ComposeSettings,
     *,
+    timbre: Tensor | None = None,
     prior_tokens: Tensor | None = None,
     prior_latents: Tensor | None = None,
 ) -> ComposeState:
@@ -87,6 +89,7 @@ def start(
 
     Args:
         prefixes: [2, songs, n, D], conditional and null (the null rows are not computed when nothing is guided).
+        timbre: of each song's clip (:meth:`SongBloomNet.timbre`) [songs, D], zeros by default.
         prior_tokens: [songs, k*bs] and
         prior_latents: [songs, L, k*bs] of the finished blocks.
     """
@@ -109,6 +112,7 @@ def start(
         next_input=torch.cat(sequence, dim=1),
         history=history.to(net.dtype),
         tokens=prior_tokens,
+        timbre=torch.zeros(songs, config.dim, dtype=net.dtype, device=net.device) if timbre is None else timbre,
         block=blocks,
     )
 
@@ -121,7 +125,7 @@ def _needs_null(settings: ComposeSettings) -> bool:
 def sketch(
     net: SongBloomNet, state: ComposeState, settings: ComposeSettings, noises: Sequence[Noise]
 ) -> tuple[Tensor, Tensor]:
-    """Write the next block's tokens [songs, bs] and read them back: h [rows, D] after the last one."""
+    """Write the next block's tokens [songs, bs] and read them back: what the refiner is told, h [rows, D]."""
     config, songs = net.config, len(noises)
     shape = (config.block_size, config.vocab_size)
     noise = torch.stack([n.tokens(state.block, shape) for n in noises], dim=1).to(net.device)
@@ -140,6 +144,7 @@ def sketch(
         state.tokens = torch.cat([state.tokens, token[:, None]], dim=1)
         x = net.token_embedding(token)[:, None].repeat(len(hidden) // songs, 1, 1)
     h = net.lm(x, state.cache)[:, -1]
+    h[:songs] += state.timbre
     return torch.stack(block_tokens, dim=1), h
 
 
@@ -157,17 +162,18 @@ def paint(
     coef = settings.refiner_cfg
     solve = partial(denoise, steps=settings.steps, temperature=settings.diffusion_temperature)
     if settings.guidance == "global":
-        s2, history2 = s.repeat(2, 1, 1), history.repeat(2, 1, 1)
-        both = solve(lambda x, t: net.refiner(x, t, h, s2, history2), noise.repeat(2, 1, 1))
-        return guide(both[:songs], both[songs:], coef)
+        both = net.refiner.prepare(h, s.repeat(2, 1, 1), history.repeat(2, 1, 1))
+        latents = solve(lambda x, t: net.refiner(x, t, both), noise.repeat(2, 1, 1))
+        return guide(latents[:songs], latents[songs:], coef)
     h = h[:songs]
     if settings.guidance == "none" or coef == 1:
-        return solve(lambda x, t: net.refiner(x, t, h, s, history), noise)
+        alone = net.refiner.prepare(h, s, history)
+        return solve(lambda x, t: net.refiner(x, t, alone), noise)
     h2, s2 = torch.cat([h, torch.zeros_like(h)]), torch.cat([s, torch.zeros_like(s)])
-    history2 = history.repeat(2, 1, 1)
+    paired = net.refiner.prepare(h2, s2, history.repeat(2, 1, 1))
 
     def guided(x: Tensor, t: Tensor) -> Tensor:
-        v = net.refiner(x.repeat(2, 1, 1), t.repeat(2), h2, s2, history2)
+        v = net.refiner(x.repeat(2, 1, 1), t.repeat(2), paired)
         return guide(v[:songs], v[songs:], coef)
 
     return solve(guided, noise)

@@ -44,6 +44,8 @@ class NetConfig:
     lyrics_dropout: float = 0.0
     init_std: float = 0.02
     pad_prefix: bool = True  # ours: False makes the prefix only as long as clip and lyrics are
+    predictor: int = 0  # ours: hidden size of the refiner's prediction (predictive_refiner); 0 is the published one
+    timbre: bool = False  # ours: mean and deviation of the clip's latents are added to what the refiner reads as h
 
     def __post_init__(self) -> None:
         for name in ("dim", "num_heads", "lm_layers", "diff_layers", "num_pitch", "block_size", "latent_dim"):
@@ -136,9 +138,7 @@ class ModelConfig:
             provider = model["condition_provider_cfg"]
             lyrics, prompt = provider["lyrics"], provider["prompt_wav"]
             if lyrics.get("mode", "sum") != "sum":
-                raise CheckpointError(
-                    f"configuration: lyrics mode {lyrics['mode']!r} is not supported, only 'sum'"
-                )
+                raise CheckpointError(f"configuration: lyrics mode {lyrics['mode']!r} is not supported, only 'sum'")
             dropout = model.get("attribute_dropout", {})
             net = NetConfig(
                 dim=model["dim"],

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from songbloom.model.conditions import LyricsCondition, StyleCondition
 from songbloom.model.config import NetConfig
 from songbloom.model.kv_cache import KVCache
+from songbloom.model.predictive_refiner import PredictiveRefiner
 from songbloom.model.refiner import Refiner
 from songbloom.model.sketch_lm import SketchLM
 
@@ -24,18 +25,20 @@ class SongBloomNet(nn.Module):
         self.bos = nn.Parameter(torch.zeros(dim))
         self.token_embedding = nn.Embedding(config.num_pitch + 2, dim)
         self.lm = SketchLM(dim, config.num_heads, config.lm_layers, config.rotary_base)
-        self.classifier = nn.Sequential(
-            nn.Linear(dim, dim, bias=False), nn.SiLU(), nn.Linear(dim, config.vocab_size)
-        )
+        self.classifier = nn.Sequential(nn.Linear(dim, dim, bias=False), nn.SiLU(), nn.Linear(dim, config.vocab_size))
         self.latent_embedding = nn.Sequential(
             nn.Flatten(),
             nn.Linear(config.block_size * config.latent_dim, dim),
             nn.SiLU(),
             nn.Linear(dim, dim),
         )
-        self.refiner = Refiner(
-            dim, config.num_heads, config.diff_layers, config.latent_dim, config.timestep_features
-        )
+        sizes = (dim, config.num_heads, config.diff_layers, config.latent_dim, config.timestep_features)
+        self.refiner: Refiner | PredictiveRefiner
+        if config.predictor:
+            self.refiner = PredictiveRefiner(*sizes, hidden=config.predictor, block_size=config.block_size)
+        else:
+            self.refiner = Refiner(*sizes)
+        self.timbre_projection = nn.Linear(2 * config.latent_dim, dim) if config.timbre else None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -65,6 +68,13 @@ class SongBloomNet(nn.Module):
         conditional = self.prefix(style_latents, phonemes)
         null = self.prefix(None, None) if self.config.pad_prefix else torch.zeros_like(conditional)
         return torch.stack([conditional, null])
+
+    def timbre(self, style_latents: Tensor) -> Tensor:
+        """What the refiner reads of the clip [L, F] beside h, [D]: zeros where the configuration has no timbre."""
+        if self.timbre_projection is None:
+            return torch.zeros(self.config.dim, dtype=self.dtype, device=self.device)
+        latents = style_latents.to(self.device, self.dtype)
+        return self.timbre_projection(torch.cat([latents.mean(1), latents.std(1)]))
 
     def embed_block(self, tokens: Tensor, latents: Tensor) -> Tensor:
         """The sequence of whole blocks [B, k*(bs+1), D] from tokens [B, k*bs] and latents [B, L, k*bs]."""

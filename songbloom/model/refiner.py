@@ -77,9 +77,7 @@ class Refiner(nn.Module):
     positions.
     """
 
-    def __init__(
-        self, dim: int, num_heads: int, num_layers: int, latent_dim: int, timestep_features: int
-    ) -> None:
+    def __init__(self, dim: int, num_heads: int, num_layers: int, latent_dim: int, timestep_features: int) -> None:
         super().__init__()
         self.rotary_dim = max(dim // num_heads // 2, 32)
         self.timestep = TimestepEmbedding(timestep_features, dim)
@@ -88,29 +86,27 @@ class Refiner(nn.Module):
         self.project_out: nn.Module = nn.Identity() if same else nn.Linear(dim, latent_dim)
         self.layers = nn.ModuleList(RefinerLayer(dim, num_heads) for _ in range(num_layers))
 
-    def forward(self, x: Tensor, t: Tensor, h: Tensor, s: Tensor, history: Tensor) -> Tensor:
-        """Velocity (noise - data), [B, bs, L].
+    def prepare(self, h: Tensor, s: Tensor, history: Tensor) -> Tensor:
+        """What does not change along the flow, [B, 1 + 2 bs, D].
 
         Args:
-            x: noisy latents [B, bs, L] at time t (1 = noise, 0 = data).
-            t: times [B].
             h: the language model's hidden state at the block's last token [B, D].
             s: the block's token embeddings [B, bs, D].
             history: the previous block's latents [B, bs, L], zeros before the first.
         """
-        block = x.shape[1]
-        tokens = torch.cat(
-            [
-                self.timestep(t.to(x.dtype))[:, None],
-                h[:, None],
-                s,
-                self.project_in(history),
-                self.project_in(x),
-            ],
-            dim=1,
-        )
+        return torch.cat([h[:, None], s, self.project_in(history)], dim=1)
+
+    def forward(self, x: Tensor, t: Tensor, prepared: Tensor) -> Tensor:
+        """Velocity (noise - data), [B, bs, L].
+
+        Args:
+            x: noisy latents [B, bs, L] at time t.
+            t: times [B] (1 = noise, 0 = data).
+            prepared: of :meth:`prepare`.
+        """
+        tokens = torch.cat([self.timestep(t.to(x.dtype))[:, None], prepared, self.project_in(x)], dim=1)
         positions = torch.arange(tokens.shape[1], device=x.device)
         cos, sin = rotary_table(positions, self.rotary_dim, ROTARY_BASE, x.dtype)
         for layer in self.layers:
             tokens = layer(tokens, cos, sin)
-        return self.project_out(tokens[:, -block:])
+        return self.project_out(tokens[:, -x.shape[1] :])

@@ -54,6 +54,8 @@ def net_config() -> NetConfig:
         lyrics=LyricsConfig(vocab=vocabulary(), max_len=600, max_sentences=40, context=2),
         prompt_max_len=CLIP_FRAMES[1],
         pad_prefix=False,
+        predictor=512,
+        timbre=True,
     )
 
 
@@ -97,7 +99,7 @@ def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path |
     """Train the whole network on encoded songs (:class:`songbloom.train.examples.SongStore`).
 
     Three batches in ten are composed labels without latents: words and melodies no stored song has, so that the
-    language model does not learn the store's lyrics by heart.
+    language model does not learn the store's lyrics by heart. With ``settings.refiner_only`` there are none.
     """
     trainer, seeds = _begin(run, settings, weights)
 
@@ -105,10 +107,12 @@ def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path |
         songs = SongStore(store)  # read again: the store may have grown
         log.info("%d songs", len(songs))
         seed, block = next(seeds), trainer.net.config.block_size
-        stored = songs.examples(seed, block_size=block, clip_frames=CLIP_FRAMES)
-        composed = compose_examples(seed, len(STAGES) - 1, frame_rate=FRAME_RATE, block_size=block)
         budget = settings.batch_positions
-        return _mixed(batches(stored, budget=budget), batches(composed, budget=budget))
+        stored = batches(songs.examples(seed, block_size=block, clip_frames=CLIP_FRAMES), budget=budget)
+        if settings.refiner_only:
+            return stored
+        composed = compose_examples(seed, len(STAGES) - 1, frame_rate=FRAME_RATE, block_size=block)
+        return _mixed(stored, batches(composed, budget=budget))
 
     trainer.train(data)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from songbloom.model.network import SongBloomNet
+from songbloom.model.predictive_refiner import PredictiveRefiner
 
 
 @dataclass
@@ -22,6 +23,7 @@ class TrainingOutput:
     velocity_target: Tensor  # [blocks, bs, L]
     token_loss: Tensor
     flow_loss: Tensor
+    prediction_loss: Tensor  # of a predictive refiner, else zero
 
 
 def training_forward(
@@ -36,6 +38,7 @@ def training_forward(
     flow_blocks: Tensor | None = None,
     flow_null: Tensor | None = None,
     history_noise: Tensor | None = None,
+    timbre: Tensor | None = None,
 ) -> TrainingOutput:
     """One teacher-forced pass.
 
@@ -44,12 +47,13 @@ def training_forward(
         tokens: [B, k*bs], anything beyond ``lengths``.
         latents: [B, L, k*bs].
         lengths: frames of each song, whole blocks, [B].
-        flow_times: t of each valid block [blocks].
-        flow_noise: [blocks, bs, L].
+        flow_times: t of each valid block [blocks], or [m * blocks] for m draws of each, the first draws first.
+        flow_noise: [blocks, bs, L], or m times as many.
         flow_blocks: which blocks the flow is trained on, [B, k] bool; all valid ones if None. There may be none.
         flow_null: blocks whose h and s are dropped for guidance, [blocks] bool.
         history_noise: added to the latents the models read (not to those they learn to paint), [B, L, k*bs]: at
             inference they are the model's own.
+        timbre: of each song's clip, added to h, [B, D].
     """
     config = net.config
     block, batch = config.block_size, tokens.shape[0]
@@ -70,22 +74,28 @@ def training_forward(
     valid = torch.arange(frames.shape[1], device=tokens.device) < (lengths // block)[:, None]
     if flow_blocks is not None:
         valid = valid & flow_blocks
-    h = in_blocks[:, :, block - 1][valid]
+    told = in_blocks[:, :, block - 1]
+    h = (told if timbre is None else told + timbre[:, None])[valid]
     s = net.token_embedding(tokens).unflatten(1, (-1, block))[valid]
     if flow_null is not None:
         h, s = h.masked_fill(flow_null[:, None], 0), s.masked_fill(flow_null[:, None, None], 0)
+    draws = len(flow_times) // max(len(h), 1)
     data, t = frames[valid], flow_times[:, None, None]
-    velocity = net.refiner((1 - t) * data + t * flow_noise, flow_times, h, s, history[valid])
+    prepared = net.refiner.prepare(h, s, history[valid])
+    prediction_loss = data.new_zeros(())
+    if isinstance(net.refiner, PredictiveRefiner) and len(data):
+        prediction_loss = net.refiner.prediction_loss(prepared, data)
+    data = data.repeat(draws, 1, 1)
+    velocity = net.refiner((1 - t) * data + t * flow_noise, flow_times, prepared.repeat(draws, 1, 1))
     velocity_target = flow_noise - data
     return TrainingOutput(
         token_logits=token_logits,
         token_targets=targets,
         velocity=velocity,
         velocity_target=velocity_target,
-        token_loss=F.cross_entropy(
-            token_logits.flatten(0, 1).float(), targets.flatten(), ignore_index=config.ignore
-        ),
+        token_loss=F.cross_entropy(token_logits.flatten(0, 1).float(), targets.flatten(), ignore_index=config.ignore),
         flow_loss=F.mse_loss(velocity.float(), velocity_target.float()) if len(t) else velocity.sum() * 0,
+        prediction_loss=prediction_loss,
     )
 
 

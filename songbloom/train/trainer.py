@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from songbloom.checkpoints.tensor_files import write_safetensors
 from songbloom.files import written_aside
 from songbloom.model.network import SongBloomNet
+from songbloom.model.predictive_refiner import PredictiveRefiner
 from songbloom.train.attention_guide import CURRENT_LAYER, NEXT_LAYER, AttentionProbe
 from songbloom.train.examples import Example, stack_latents, stack_tokens
 from songbloom.train.objective import training_forward
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Recipe of a run. Losses: tokens + ``flow_weight`` * flow + ``guide_weight`` * guided attention."""
+    """Recipe of a run. Losses: tokens + ``flow_weight`` * (flow + prediction) + ``guide_weight`` * guided attention."""
 
     minutes: float
     learning_rate: float = 2e-3
@@ -37,7 +38,9 @@ class TrainSettings:
     weight_decay: float = 0.02
     batch_positions: int = 3000
     flow_blocks: int = 48  # blocks a step the refiner learns from, 0 for labels alone
+    flow_draws: int = 1  # noises and times each of them is seen with in a step
     flow_weight: float = 0.5
+    refiner_only: bool = False  # leave the language model and its conditions as they are
     guide_weight: float = 0.3
     unconditional: float = 0.1  # share of songs without any condition
     no_style: float = 0.1
@@ -61,8 +64,13 @@ class Trainer:
         self.net, self.run, self.settings = net.to(device), run, settings
         self.device = torch.device(device)
         run.mkdir(parents=True, exist_ok=True)
-        decayed = [p for p in net.parameters() if p.dim() > 1]
-        plain = [p for p in net.parameters() if p.dim() <= 1]
+        if settings.refiner_only:
+            net.requires_grad_(False)
+            for part in filter(None, (net.refiner, net.timbre_projection)):
+                part.requires_grad_(True)
+        trained = [p for p in net.parameters() if p.requires_grad]
+        decayed = [p for p in trained if p.dim() > 1]
+        plain = [p for p in trained if p.dim() <= 1]
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": decayed, "weight_decay": settings.weight_decay},
@@ -196,8 +204,9 @@ class Trainer:
         no_style = torch.rand(len(examples), generator=self.generator) < settings.no_style
         blocks = self._choose_blocks(examples, lengths)
         count = int(blocks.sum())
-        times = torch.randn(count, generator=self.generator).sigmoid()
-        noise = torch.randn(count, config.block_size, config.latent_dim, generator=self.generator)
+        draws = count * settings.flow_draws
+        times = torch.randn(draws, generator=self.generator).sigmoid()
+        noise = torch.randn(draws, config.block_size, config.latent_dim, generator=self.generator)
         null = torch.rand(count, generator=self.generator) < settings.flow_null
         history_noise = torch.randn(latents.shape, generator=self.generator) * settings.history_noise
         history_noise *= torch.rand(len(examples), 1, 1, generator=self.generator)
@@ -206,6 +215,7 @@ class Trainer:
             AttentionProbe(self.net) as probe,
         ):
             prefixes, starts = self._prefixes(examples, dropped, no_style)
+            timbre = self._timbre(examples, dropped | no_style)
             out = training_forward(
                 self.net,
                 prefixes,
@@ -217,16 +227,29 @@ class Trainer:
                 flow_blocks=blocks.to(self.device),
                 flow_null=null.to(self.device),
                 history_noise=history_noise.to(self.device),
+                timbre=timbre,
             )
-            current, following = self._guide_targets(examples, prefixes, starts, dropped)
-            guide = probe.loss(CURRENT_LAYER, current) + probe.loss(NEXT_LAYER, following)
-        loss = out.token_loss + settings.guide_weight * guide
-        measures = {"tokens": out.token_loss.detach(), "guide": guide.detach()}
+            loss, measures = settings.flow_weight * (out.flow_loss + out.prediction_loss), {}
+            if not settings.refiner_only:
+                current, following = self._guide_targets(examples, prefixes, starts, dropped)
+                guide = probe.loss(CURRENT_LAYER, current) + probe.loss(NEXT_LAYER, following)
+                loss = loss + out.token_loss + settings.guide_weight * guide
+                measures["guide"] = guide.detach()
+        measures["tokens"] = out.token_loss.detach()
         if count:
-            loss = loss + settings.flow_weight * out.flow_loss
-            measures["flow"] = out.flow_loss.detach()
+            measures |= {"flow": out.flow_loss.detach(), "prediction": out.prediction_loss.detach()}
         right = (out.token_logits.argmax(-1) == out.token_targets)[out.token_targets != config.ignore]
         return {"loss": loss, **measures, "accuracy": right.float().mean()}
+
+    def _timbre(self, examples: Sequence[Example], muted: Tensor) -> Tensor:
+        """What the refiner reads of each song's clip, [B, D]; zeros without one."""
+        rows = [
+            torch.zeros(self.net.config.dim, device=self.device)
+            if mute or e.style is None
+            else self.net.timbre(e.style)
+            for e, mute in zip(examples, muted.tolist(), strict=True)
+        ]
+        return torch.stack(rows)
 
     def _choose_blocks(self, examples: Sequence[Example], lengths: Tensor) -> Tensor:
         """A random ``flow_blocks`` of the blocks that have latents, [B, k] bool."""
@@ -299,3 +322,5 @@ def initialise(net: SongBloomNet, seed: int = 0) -> None:
             torch.nn.init.normal_(parameter, std=std / math.sqrt(2 * depth) if residual else std)
     torch.nn.init.normal_(net.bos, std=std)
     torch.nn.init.zeros_(net.get_parameter("refiner.project_out.weight"))
+    if isinstance(net.refiner, PredictiveRefiner):
+        torch.nn.init.zeros_(net.refiner.predictor.out.weight)

@@ -89,9 +89,7 @@ def test_lm_full_pass(model, lm, lm_input):
     close(hidden, lm["hidden_full"])
     close(model.net.classifier(hidden), lm["logits_full"])
     close(
-        model.net.latent_embedding(lm["latents"].transpose(1, 2).reshape(3, -1, model.net.config.latent_dim))[
-            None
-        ],
+        model.net.latent_embedding(lm["latents"].transpose(1, 2).reshape(3, -1, model.net.config.latent_dim))[None],
         lm["latent_emb"],
     )
 
@@ -134,8 +132,8 @@ def test_refiner(model, dit):
     cos, sin = rotary_table(torch.arange(2 + 3 * x.shape[1]), refiner.rotary_dim, ROTARY_BASE, torch.float32)
     close(cos, dit["rotary_freqs"].cos())
     close(sin, dit["rotary_freqs"].sin())
-    out = refiner(x, t, h, s, history)
-    null = refiner(x, t, torch.zeros_like(h), torch.zeros_like(s), history)
+    out = refiner(x, t, refiner.prepare(h, s, history))
+    null = refiner(x, t, refiner.prepare(torch.zeros_like(h), torch.zeros_like(s), history))
     close(out, dit["out_nocfg"])
     close(null, dit["out_nocfg_zero_hs"])
     close(guide(out, null, 1.5), dit["out_cfg1.5"])
@@ -145,11 +143,14 @@ def test_refiner(model, dit):
 def test_euler_sampler(model, dit):
     refiner, h, s, history = model.net.refiner, dit["h"], dit["s"], dit["history_x"]
 
+    told = refiner.prepare(h, s, history)
+    nothing = refiner.prepare(torch.zeros_like(h), torch.zeros_like(s), history)
+
     def plain(x, t):
-        return refiner(x, t, h, s, history)
+        return refiner(x, t, told)
 
     def guided(x, t):
-        return guide(plain(x, t), refiner(x, t, torch.zeros_like(h), torch.zeros_like(s), history), 1.5)
+        return guide(plain(x, t), refiner(x, t, nothing), 1.5)
 
     names = [n for n in dit.tensors if n.startswith("euler_steps")]
     assert names
@@ -207,14 +208,10 @@ def test_training_forward_and_gradients(model, train):
     net.zero_grad()
     (out.token_loss + out.flow_loss).backward()
     named = net.named_parameters()
-    gradients = split_like_published(
-        {n: p.grad if p.grad is not None else torch.zeros_like(p) for n, p in named}
-    )
+    gradients = split_like_published({n: p.grad if p.grad is not None else torch.zeros_like(p) for n, p in named})
     for name in (n for n in train.tensors if n.startswith("grad.")):
         close(gradients["model." + name.removeprefix("grad.")], train[name])
-    norms = next(
-        v for k, v in json.loads((GOLDENS / "train.json").read_text()).items() if k.startswith("grad_l2")
-    )
+    norms = next(v for k, v in json.loads((GOLDENS / "train.json").read_text()).items() if k.startswith("grad_l2"))
     for name, norm in norms.items():
         if norm is not None:
             close(gradients["model." + name].norm(), torch.tensor(norm))
