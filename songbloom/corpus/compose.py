@@ -14,12 +14,12 @@ from songbloom.corpus.phones import VOWELS, plain
 from songbloom.corpus.score import BandCard, Chord, Note, PhoneEvent, Score, Section, SungLine, TagEvent
 from songbloom.corpus.settings import VOICES, CorpusSettings
 from songbloom.corpus.structure import SECTION_NAMES, SectionPlan, draw_structure, given_structure
-from songbloom.corpus.timing import FRAME_S, consonant_runs, frames, least_frames, plan_line
+from songbloom.corpus.timing import FRAME_S, consonant_runs, frames, least_frames, on_grid, plan_line
 from songbloom.corpus.words import Lexicon, Word, load_lexicon
 from songbloom.errors import InvalidInput
 
 BAR = 8  # eighths
-MIN_GAP_FRAMES = 6
+MIN_GAP_FRAMES = 2
 LIFT = {"verse": 0.4, "chorus": 0.62, "bridge": 0.5}
 MAX_LINES = 5
 SLOW_EIGHTH_S = 0.3
@@ -42,7 +42,7 @@ def draw_card(rng: random.Random, settings: CorpusSettings) -> BandCard:
     return BandCard(
         style=style,
         voice=rng.choice(settings.voices),
-        bpm=float(round(rng.uniform(*settings.bpm))),
+        bpm=on_grid(rng.uniform(*settings.bpm)),
         key=rng.randrange(12),
         mode="major" if rng.random() < 0.55 else "minor",
         vocal_db=round(rng.uniform(*settings.vocal_db), 2),
@@ -239,13 +239,13 @@ class _Composer:
         symbols = [symbol for word in words for symbol in word.phones]
         runs = consonant_runs(symbols)
         stressed = [symbol[-1] != "0" for symbol in symbols if plain(symbol) in VOWELS]
-        least_s = [least_frames(run) * FRAME_S + FRAME_S for run in runs[1:]]
+        least_s = [least_frames(run) * FRAME_S for run in runs[1:]]
         lengths = fit_rhythm(motif, least_s, stressed, self._eighth_s, rng)
         first = at + motif.start_eighth
         if before is not None:
             # Room for a breath and for the consonants before the first vowel.
             ready_s = (before.onsets[-1] + before.last_eighths) * self._eighth_s
-            ready_s += (MIN_GAP_FRAMES + 4 * len(runs[0]) + 2) * FRAME_S
+            ready_s += (MIN_GAP_FRAMES + len(runs[0])) * FRAME_S
             first = max(first, -int(-ready_s // self._eighth_s))
         onsets = [first]
         for length in lengths[:-1]:

@@ -52,9 +52,9 @@ def reverberate(audio: Floats) -> Floats:
 
 
 def upsample(voice: Floats, length: int) -> Floats:
-    """24 kHz to 48 kHz, cut or padded to ``length`` samples."""
+    """The singer's 22.5 kHz to 48 kHz, cut or padded to ``length`` samples."""
     out = np.zeros(length, np.float32)
-    raised = resample_poly(voice, 2, 1).astype(np.float32)[:length]
+    raised = resample_poly(voice, 32, 15).astype(np.float32)[:length]
     out[: len(raised)] = raised
     return out
 

@@ -27,8 +27,8 @@ class Voice:
 
 VOICES = {
     "hibari": Voice(55, 74, 1.0, 3.0, 150.0),
-    "low": Voice(47, 64, 0.88, 6.0, 100.0),
-    "bright": Voice(57, 76, 1.1, 3.0, 150.0),
+    "low": Voice(47, 64, 0.92, 6.0, 100.0),
+    "bright": Voice(57, 76, 1.17, 3.0, 150.0),
 }
 
 
@@ -40,7 +40,7 @@ class CorpusSettings:
         duration_s: shortest and longest song in seconds, met within a few seconds.
         single_line: songs of one line with at most a short intro, 4-7 s, for the start of a curriculum.
         held_out: use the words kept out of training, and a separate stream of random numbers.
-        bpm: slowest and fastest tempo.
+        bpm: slowest and fastest tempo; the nearest one of `songbloom.corpus.timing.on_grid` is taken.
         vocal_db: smallest and largest level of the voice over the band.
         styles, voices: those to draw from.
 
@@ -48,7 +48,7 @@ class CorpusSettings:
         InvalidInput: a range that is empty or out of bounds, an unknown style or voice.
     """
 
-    duration_s: tuple[float, float] = (20.0, 40.0)
+    duration_s: tuple[float, float] = (16.0, 52.0)
     single_line: bool = False
     held_out: bool = False
     bpm: tuple[float, float] = (70.0, 140.0)

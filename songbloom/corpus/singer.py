@@ -14,15 +14,20 @@ from songbloom.corpus.settings import VOICES, Voice
 from songbloom.corpus.timing import FRAME_S, frames
 from songbloom.errors import NotAvailable
 
-SAMPLE_RATE = 24_000
-F0_STEP_S = FRAME_S / 2
-SAMPLES_PER_FRAME = int(SAMPLE_RATE * FRAME_S)
+# The voice model speaks at 24 kHz in frames of 25 ms. Its samples are taken as 22.5 kHz, so that three of its frames
+# make one of ours; pitches are raised by as much beforehand.
+MODEL_RATE, SAMPLE_RATE = 24_000, 22_500
+SLOWING = MODEL_RATE / SAMPLE_RATE
+VOICE_FRAMES = 3
+VOICE_FRAME_S = FRAME_S / VOICE_FRAMES
+F0_STEP_S = VOICE_FRAME_S / 2
+SAMPLES_PER_FRAME = int(SAMPLE_RATE * VOICE_FRAME_S)
 # Tensors of the published graph: frames per symbol, and energy per half frame.
 DURATIONS, F0, ENERGY = "/Clip_output_0", "f0", "/Mul_62_output_0"
 SPECTRUM = ("lh", "theta", "ln", "lr", "phi")
-# Frames a phone must have so that the space before its word takes one and two of them: without that pause stops
-# lose their closure and words run into each other.
-SPACE_LIMITS = (3, 5)
+# Voice frames a consonant or a vowel must have so that the space before its word takes one and two of them: without
+# that pause stops lose their closure and words run into each other.
+SPACE_LIMITS = {False: (3, 6), True: (5, 8)}
 LEAD_FRAMES, TAIL_FRAMES = 2, 4
 VIBRATO_AFTER_S, VIBRATO_SEMITONES = 0.2, 0.3
 
@@ -99,13 +104,14 @@ class Singer:
         self._synth = dsp.synth
 
     def sing(self, score: Score) -> Floats:
-        """The voice of a whole song, float32 ``[samples]`` at 24 kHz, phones exactly where the score has them."""
+        """The voice of a whole song, float32 ``[samples]`` at 22.5 kHz, phones exactly where the score has them."""
         song = np.zeros(int(score.duration_s * SAMPLE_RATE) + 1, np.float32)
         voice = VOICES[score.card.voice]
         for number, line in enumerate(score.lines):
             rng = np.random.default_rng([score.seed % 2**32, number, int(score.held_out)])
             audio = self._sing_line(score, line, voice, rng)
-            start = (frames(score.phones[line.first_phone].start_s) - LEAD_FRAMES) * SAMPLES_PER_FRAME
+            first = VOICE_FRAMES * frames(score.phones[line.first_phone].start_s)
+            start = (first - LEAD_FRAMES) * SAMPLES_PER_FRAME
             if start < 0:
                 audio, start = audio[-start:], 0
             audio = audio[: len(song) - start]
@@ -120,8 +126,8 @@ class Singer:
             spelling = singer_spelling(symbol)
             if new_word and index:
                 spelling = " " + spelling
-            total = frames(event.end_s - event.start_s)
-            gap = sum(total >= limit for limit in SPACE_LIMITS) if spelling[0] == " " else 0
+            total = VOICE_FRAMES * frames(event.end_s - event.start_s)
+            gap = sum(total >= limit for limit in SPACE_LIMITS[event.phone in VOWELS]) if spelling[0] == " " else 0
             total -= gap
             letters = [c for c in spelling if c not in " ˈˌ"]
             marks = 1 if any(c in "ˈˌ" for c in spelling) else 0
@@ -163,9 +169,9 @@ class Singer:
         energy = np.interp(source, at, speech_energy)
         in_vowel = is_vowel[symbol]
         voiced |= in_vowel
-        line_start = score.phones[line.first_phone].start_s - LEAD_FRAMES * FRAME_S
+        line_start = score.phones[line.first_phone].start_s - LEAD_FRAMES * VOICE_FRAME_S
         pitch = self._pitch(score, line, line_start, total, rng)
-        hertz = 440 * 2 ** ((pitch - 69) / 12)
+        hertz = SLOWING * 440 * 2 ** ((pitch - 69) / 12)
         told = np.where(voiced, np.clip(hertz, voice.model_f0_floor, 330), 0).astype(np.float32)
         sung = np.where(voiced, hertz, 0).astype(np.float32)
         feeds = {

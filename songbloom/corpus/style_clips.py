@@ -16,7 +16,7 @@ from songbloom.errors import InvalidInput, OutputError
 CLIP_S = 10.0
 # One clip a style; voices take turns, and tempi step through the range so that neighbours differ.
 VOICE_ORDER = ("hibari", "low", "bright")
-TEMPI = (76.0, 118.0, 132.0, 96.0, 84.0, 140.0, 72.0, 124.0, 90.0, 106.0)
+TEMPI = (75.0, 115.0, 136.0, 94.0, 83.0, 125.0, 71.5, 107.0, 88.0, 100.0)
 FIRST_SEED = 7_000
 
 

@@ -1,4 +1,9 @@
-"""When each phone of a line is sung: vowels start on their notes, consonants take their natural time before."""
+"""When each phone of a line is sung: vowels start on their notes, consonants take their natural time before.
+
+Every phone lasts whole frames of the bundled model's tokens, and tempi are such that beats fall on quarters of them
+(`on_grid`). So tokens tell exactly when a phone sounds, and a small model need not guess within a frame: predicting
+latents from the tokens, that guess is most of the error.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,22 @@ import random
 
 from songbloom.corpus.phones import NATURAL_SECONDS, VOWELS, plain
 
-FRAME_S = 0.025  # the time unit of the voice model's durations
-MIN_CONSONANT = 2
-MIN_VOWEL = 3
+FRAME_S = 0.08
+EIGHTH_GRID_S = FRAME_S / 4
+MIN_CONSONANT = 1
+MIN_VOWEL = 1
 # Consonants between two vowels take at most this share of the time between them, unless their minimum is more.
 CONSONANT_SHARE = 0.5
 
 
 def frames(seconds: float) -> int:
-    """Nearest whole number of voice frames."""
-    return int(seconds / FRAME_S + 0.5)
+    """Nearest whole number of frames."""
+    return int(seconds / FRAME_S + 0.5 + 1e-6)
+
+
+def on_grid(bpm: float) -> float:
+    """The nearest tempo whose eighths are a whole number of quarter frames."""
+    return 30 / (EIGHTH_GRID_S * round(30 / bpm / EIGHTH_GRID_S))
 
 
 def consonant_runs(symbols: list[str]) -> list[list[str]]:

@@ -55,7 +55,7 @@ STAGES: tuple[CorpusSettings, ...] = (
     CorpusSettings(single_line=True, duration_s=(4.0, 8.0)),
     CorpusSettings(duration_s=(8.0, 14.0)),
     CorpusSettings(duration_s=(14.0, 26.0)),
-    CorpusSettings(duration_s=(24.0, 45.0)),
+    CorpusSettings(duration_s=(24.0, 58.0)),
 )
 
 

@@ -98,7 +98,7 @@ def pretrain_labels(run: Path, settings: TrainSettings, weights: Path | None = N
 def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path | None = None) -> None:
     """Train the whole network on encoded songs (:class:`songbloom.train.examples.SongStore`).
 
-    Three batches in ten are composed labels without latents: words and melodies no stored song has, so that the
+    One batch in five is composed labels without latents: words and melodies no stored song has, so that the
     language model does not learn the store's lyrics by heart. With ``settings.refiner_only`` there are none.
     """
     trainer, seeds = _begin(run, settings, weights)
@@ -118,8 +118,8 @@ def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path |
 
 
 def _mixed(often: Iterator[list[Example]], seldom: Iterator[list[Example]]) -> Iterator[list[Example]]:
-    """Seven of ten from the first, three from the second."""
-    for turn in cycle((True, True, False, True, True, False, True, True, True, False)):
+    """Four of five from the first, one from the second."""
+    for turn in cycle((True, True, True, True, False)):
         yield next(often if turn else seldom)
 
 

@@ -9,6 +9,7 @@ from songbloom.corpus.compose import compose
 from songbloom.corpus.phones import PHONES, VOWELS, plain
 from songbloom.corpus.score import Score
 from songbloom.corpus.settings import STYLES, VOICES, CorpusSettings
+from songbloom.corpus.timing import FRAME_S
 from songbloom.corpus.words import Word
 from songbloom.errors import InvalidInput
 
@@ -55,7 +56,7 @@ def test_every_moment_has_one_lyric_item(song: Score) -> None:
 
 @pytest.mark.parametrize("song", SONGS[:20], ids=lambda s: str(s.seed))
 def test_consonants_have_time_and_vowels_start_on_their_notes(song: Score) -> None:
-    assert min(e.end_s - e.start_s for e in song.phones if e.phone not in VOWELS) > 0.049
+    assert min(e.end_s - e.start_s for e in song.phones if e.phone not in VOWELS) > 0.079
     vowels = [e for e in song.phones if e.phone in VOWELS]
     assert [e.start_s for e in vowels] == [n.start_s for n in song.notes]
     assert [e.midi_pitch for e in vowels] == [n.midi_pitch for n in song.notes]
@@ -63,7 +64,13 @@ def test_consonants_have_time_and_vowels_start_on_their_notes(song: Score) -> No
     assert all(voice.lowest <= n.midi_pitch <= voice.highest and 47 <= n.midi_pitch <= 76 for n in song.notes)
     eighth = 30 / song.bpm
     for note in song.notes:
-        assert abs(note.start_s / eighth - round(note.start_s / eighth)) * eighth < 0.013
+        assert abs(note.start_s / eighth - round(note.start_s / eighth)) * eighth < 0.041
+
+
+@pytest.mark.parametrize("song", SONGS[:20], ids=lambda s: str(s.seed))
+def test_phones_last_whole_frames_and_bars_too(song: Score) -> None:
+    times = [t for e in song.phones for t in (e.start_s, e.end_s)] + [240 / song.bpm]
+    assert max(abs(t / FRAME_S - round(t / FRAME_S)) for t in times) < 1e-3
 
 
 def test_lyrics_have_the_published_form() -> None:
