@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from songbloom import lyrics as lyric_text
@@ -21,6 +23,7 @@ from songbloom.errors import Cancelled, CheckpointError, InvalidInput
 from songbloom.generate.noise import SongNoise
 from songbloom.generate.patches import ComposeSettings, Patch, compose, has_room, start
 from songbloom.generate.sampling import TokenSampling
+from songbloom.generate.stream import StreamDecoder
 from songbloom.model.config import ModelConfig
 from songbloom.model.vae import decode_chunked, encode_style
 from songbloom.request import MAX_SEED, SongRequest, SongSettings
@@ -214,12 +217,15 @@ class SongBloom:
             raise InvalidInput("max_duration", filled.max_duration, remedy)
         return filled
 
-    def patches(self, prepared: Prepared, seeds: Sequence[int] | None = None) -> Iterator[Patch]:
+    def patches(
+        self, prepared: Prepared, seeds: Sequence[int] | None = None, *, prior: Sequence[Patch] = ()
+    ) -> Iterator[Patch]:
         """The song block by block, as it is composed.
 
         Args:
             seeds: several make as many songs at once from one reading of the prefix (``Patch.song`` tells which);
                 by default the one of the settings.
+            prior: the patches a song of one seed already has; it goes on after them as if it had not been stopped.
         """
         settings = prepared.settings
         noises = [SongNoise(seed) for seed in (seeds if seeds is not None else [settings.seed or 0])]
@@ -230,7 +236,12 @@ class SongBloom:
             prefixes = self.net.guidance_prefixes(style, prepared.phonemes)[:, None]
             timbre = self.net.timbre(style).expand(len(noises), -1)
         compose_settings = self._compose_settings(settings)
-        state = start(self.net, prefixes.expand(-1, len(noises), -1, -1), compose_settings, timbre=timbre)
+        made: dict[str, Tensor] = {}
+        if prior:
+            made["prior_tokens"] = torch.cat([p.tokens for p in prior])[None]
+            made["prior_latents"] = torch.cat([p.latents for p in prior], dim=1)[None]
+        prefixes = prefixes.expand(-1, len(noises), -1, -1)
+        state = start(self.net, prefixes, compose_settings, timbre=timbre, **made)
         yield from compose(self.net, state, compose_settings, noises)
 
     def _compose_settings(self, settings: SongSettings) -> ComposeSettings:
@@ -251,6 +262,26 @@ class SongBloom:
             diffusion_temperature=settings.diffusion_temperature or 0.0,
             guidance=settings.guidance or "h",
         )
+
+    def stream(
+        self, request: SongRequest | Prepared, *, cancelled: Callable[[], bool] | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """The song's audio [channels, n] in pieces, each as soon as it is final; together they are the whole song.
+
+        Raises:
+            InvalidInput: before any work is done.
+            Cancelled: when asked to, between two blocks.
+        """
+        prepared = request if isinstance(request, Prepared) else self.prepare(request)
+        decoder = self.stream_decoder()
+        for patch in self.patches(prepared):
+            if cancelled is not None and cancelled():
+                raise Cancelled(f"{prepared.request.idx}: cancelled after {patch.block + 1} blocks")
+            yield decoder.push(patch.latents.to(self.net.device)).numpy()
+        yield decoder.finish().numpy()
+
+    def stream_decoder(self) -> StreamDecoder:
+        return StreamDecoder(self.vae)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Audio [channels, n] of a song's latents [L, n], on the CPU."""
@@ -298,15 +329,16 @@ class SongBloom:
             if cancelled is not None and cancelled():
                 raise Cancelled(f"{prepared.request.idx}: cancelled after {patch.block + 1} blocks")
             if progress is not None:
-                progress(self._progress(patch.block + 1, prepared.expected_s, time.monotonic() - began))
-        return [self._song(prepared, seed, patches) for seed, patches in zip(seeds, made, strict=True)]
+                progress(self.progress_at(patch.block + 1, prepared.expected_s, time.monotonic() - began))
+        return [self.song_of(prepared, seed, patches) for seed, patches in zip(seeds, made, strict=True)]
 
-    def _progress(self, blocks: int, expected_s: float, elapsed_s: float) -> Progress:
+    def progress_at(self, blocks: int, expected_s: float, elapsed_s: float) -> Progress:
+        """Where a song of ``blocks`` finished blocks is."""
         song_s = blocks * self.seconds_per_block
         left_s = elapsed_s / song_s * (expected_s - song_s) if song_s <= expected_s else None
         return Progress(song_s, max(expected_s, song_s), elapsed_s, left_s)
 
-    def _song(self, prepared: Prepared, seed: int, patches: Sequence[Patch]) -> Song:
+    def song_of(self, prepared: Prepared, seed: int, patches: Sequence[Patch]) -> Song:
         """The song of its patches; without any, one block of zero latents, as the published system returns."""
         block = self.config.net.block_size
         if patches:
