@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from songbloom.checkpoints.published import Recipe, net_recipe, vae_recipe
 from songbloom.checkpoints.resolvers import load_config
-from songbloom.checkpoints.tensor_files import SafetensorsFile, TensorFile, TorchFile, write_safetensors
+from songbloom.checkpoints.tensor_files import TensorFile, TorchFile, open_safetensors, write_shards
 from songbloom.errors import CheckpointError, OutputError
 from songbloom.files import write_json
 from songbloom.model.config import ModelConfig
@@ -84,8 +84,8 @@ def read_config(folder: Path, name: str = "model") -> ModelConfig:
 def _load_native(folder: Path, dtype: torch.dtype, device: torch.device) -> LoadedModel:
     config = read_config(folder)
     net, vae = _empty(config)
-    _fill(net, SafetensorsFile(folder / NET), _same_name, dtype, device)
-    _fill(vae, SafetensorsFile(folder / VAE), _same_name, torch.float32, device)
+    _fill(net, open_safetensors(folder / NET), _same_name, dtype, device)
+    _fill(vae, open_safetensors(folder / VAE), _same_name, torch.float32, device)
     return LoadedModel(config, net.eval(), vae.to(device).eval())
 
 
@@ -177,12 +177,16 @@ def _report_mismatch(path: Path, missing: Iterable[str], unexpected: Iterable[st
         raise CheckpointError(f"{path} does not fit its configuration; tensors {'; '.join(parts)}")
 
 
-def save_native(folder: Path, model: LoadedModel) -> None:
-    """Write our own form into ``folder``; each file is written aside and renamed, the configuration last."""
+def save_native(folder: Path, model: LoadedModel, most_bytes: int = 2**62) -> None:
+    """Write our own form into ``folder``; each file is written aside and renamed, the configuration last.
+
+    Args:
+        most_bytes: of one file of weights; larger ones come in parts.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_safetensors(folder / NET, model.net.state_dict())
-        write_safetensors(folder / VAE, model.vae.state_dict())
+        write_shards(folder / NET, model.net.state_dict(), most_bytes)
+        write_shards(folder / VAE, model.vae.state_dict(), most_bytes)
         write_json(folder / CONFIG, model.config.to_dict())
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error}") from error

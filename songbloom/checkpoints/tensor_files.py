@@ -46,6 +46,52 @@ class SafetensorsFile:
             return {name: file.get_tensor(name) for name in names}
 
 
+class ShardedFile:
+    """Several ``.safetensors`` files ``NAME-00001-of-00002.safetensors`` read as the one ``NAME.safetensors``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files = [
+            SafetensorsFile(part) for part in sorted(path.parent.glob(f"{path.stem}-[0-9]*-of-[0-9]*{path.suffix}"))
+        ]
+        if not self.files:
+            raise CheckpointError(f"{path.name} is missing from {path.parent}")
+        count = int(self.files[0].path.stem.rpartition("-")[2])
+        if len(self.files) != count:
+            raise CheckpointError(f"{path.parent} has {len(self.files)} of the {count} parts of {path.name}")
+        self.names = frozenset().union(*(file.names for file in self.files))
+
+    def read(self, names: Iterable[str]) -> dict[str, Tensor]:
+        wanted = set(names)
+        return {name: t for file in self.files for name, t in file.read(wanted & file.names).items()}
+
+
+def open_safetensors(path: Path) -> TensorFile:
+    """The file, or its parts; raises CheckpointError."""
+    return SafetensorsFile(path) if path.is_file() else ShardedFile(path)
+
+
+def write_shards(path: Path, tensors: Mapping[str, Tensor], most_bytes: int) -> None:
+    """Write ``tensors`` in as many parts as keep each below ``most_bytes`` (one, named ``path``, if that is enough).
+
+    A single tensor above the limit gets a part of its own.
+    """
+    parts: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in tensors.items():
+        bytes_ = tensor.numel() * tensor.element_size()
+        if parts[-1] and size + bytes_ > most_bytes:
+            parts.append({})
+            size = 0
+        parts[-1][name] = tensor
+        size += bytes_
+    if len(parts) == 1:
+        write_safetensors(path, tensors)
+        return
+    for number, part in enumerate(parts, start=1):
+        write_safetensors(path.with_stem(f"{path.stem}-{number:05d}-of-{len(parts):05d}"), part)
+
+
 class TorchFile:
     """A ``.pt``/``.ckpt`` file of a flat dict of tensors, or one under ``state_dict``.
 
@@ -64,9 +110,7 @@ class TorchFile:
             raise CheckpointError(f"{self.path.name} is missing from {self.path.parent}") from error
         except Exception as error:  # torch raises many kinds for files it cannot or must not load
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise CheckpointError(
-                f"{self.path} cannot be read as a file of plain tensors: {reason}"
-            ) from error
+            raise CheckpointError(f"{self.path} cannot be read as a file of plain tensors: {reason}") from error
         if isinstance(data, dict) and isinstance(data.get("state_dict"), dict):
             data = data["state_dict"]
         if not isinstance(data, dict) or not all(isinstance(t, Tensor) for t in data.values()):

@@ -30,6 +30,8 @@ STAGES = {
     "tokenizer": "train the sketch tokenizer on the encoded corpus",
     "songs": "train the whole network on the encoded corpus",
     "export": "write the release of a run",
+    "curves": "draw the log of a run",
+    "all": "every stage, one after the other",
 }
 
 
@@ -47,6 +49,14 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     _folders(added["songs"], store="encoded songs", run="folder for weights, state and log")
     _folders(added["export"], run="the run of `songs`", autoencoder="its run", output="folder for the release")
     added["export"].add_argument("--tokenizer", type=Path, metavar="DIR", help="its run, to come along")
+    _folders(added["curves"], run="the run of any stage", output="the picture: .svg, .png or .pdf")
+    _folders(added["all"], output="folder for corpus, runs and release")
+    add = added["all"].add_argument
+    add("--minutes", type=float, required=True, help="of training altogether")
+    add("--hours", type=float, default=10.0, help="of songs to make (default: %(default)s)")
+    add("--device", default="cpu", help="(default: %(default)s)")
+    add("--workers", type=int, default=1, help="processes that make songs (default: %(default)s)")
+    add("--seed", type=int, default=0, help="(default: %(default)s)")
     for name in ("labels", "songs"):
         added[name].add_argument("--weights", type=Path, help="weights to start from")
         _settings(added[name], TrainSettings)
@@ -158,6 +168,28 @@ def _export(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _curves(options: argparse.Namespace) -> int:
+    from songbloom.train.curves import draw_curves
+
+    write_line(str(draw_curves(options.run, options.output)))
+    return DONE
+
+
+def _all(options: argparse.Namespace) -> int:
+    from songbloom.train.recipe import train_all
+
+    release = train_all(
+        options.output,
+        minutes=options.minutes,
+        hours=options.hours,
+        device=options.device,
+        workers=options.workers,
+        seed=options.seed,
+    )
+    write_line(str(release))
+    return DONE
+
+
 _READ = {
     "autoencoder": ("corpus",),
     "labels": (),
@@ -165,6 +197,8 @@ _READ = {
     "tokenizer": ("store",),
     "songs": ("store",),
     "export": ("run", "autoencoder"),
+    "curves": ("run",),
+    "all": (),
 }
 _RUN = {
     "autoencoder": _autoencoder,
@@ -173,4 +207,6 @@ _RUN = {
     "tokenizer": _tokenizer,
     "songs": _songs,
     "export": _export,
+    "curves": _curves,
+    "all": _all,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from songbloom.model.kv_cache import KVCache
 from songbloom.model.rotary import rotary_table, rotate
@@ -94,6 +95,7 @@ class SketchLM(nn.Module):
     def __init__(self, dim: int, num_heads: int, num_layers: int, rotary_base: float) -> None:
         super().__init__()
         self.head_dim, self.rotary_base = dim // num_heads, rotary_base
+        self.gradient_checkpointing = False
         self.layers = nn.ModuleList(DecoderLayer(dim, num_heads) for _ in range(num_layers))
         self.norm = RMSNorm(dim)
 
@@ -105,7 +107,10 @@ class SketchLM(nn.Module):
         """Hidden states after the final norm, [B, N, D], for new inputs ``x`` [B, N, D]."""
         cos, sin = self.rotary(x, cache.position if cache is not None else 0)
         for index, layer in enumerate(self.layers):
-            x = layer(x, cos, sin, cache, index)
+            if self.gradient_checkpointing and self.training:
+                x = checkpoint(layer, x, cos, sin, cache, index, use_reentrant=False)
+            else:
+                x = layer(x, cos, sin, cache, index)
         if cache is not None:
             cache.advance(x.shape[1])
         return self.norm(x)

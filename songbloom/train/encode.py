@@ -18,13 +18,15 @@ from songbloom.train.examples import example_from_score
 
 
 @torch.no_grad()
-def encode_song(vae: Vae, audio_file: Path, score: Score, block_size: int) -> dict[str, np.ndarray]:
+def encode_song(
+    vae: Vae, audio_file: Path, score: Score, block_size: int, device: str = "cpu"
+) -> dict[str, np.ndarray]:
     """One song's ``latents`` [L, n] float16 (posterior means), ``tokens`` [n], ``lyric_index`` [n] and ``lyrics``."""
     frame_rate = vae.sample_rate / vae.downsampling_ratio
     example = example_from_score(score, frame_rate, block_size)
     samples = len(example.tokens) * vae.downsampling_ratio
     audio = torch.from_numpy(read(audio_file, sample_rate=vae.sample_rate)[0])[:, :samples]
-    latents = vae.encode(F.pad(audio, (0, samples - audio.shape[1]))[None])[0][0]
+    latents = vae.encode(F.pad(audio, (0, samples - audio.shape[1]))[None].to(device))[0][0].cpu()
     return {
         "latents": latents.half().numpy(),
         "tokens": example.tokens.astype(np.int32),
@@ -39,6 +41,7 @@ def encode_corpus(
     store: Path,
     *,
     block_size: int = 16,
+    device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Encode the songs of ``corpus`` that ``store`` does not have yet; returns how many it now holds.
@@ -53,7 +56,7 @@ def encode_corpus(
         if target.exists():
             continue
         score = Score.from_json((corpus / row["score"]).read_text(encoding="utf-8"))
-        arrays = encode_song(vae, corpus / row["audio"], score, block_size)
+        arrays = encode_song(vae, corpus / row["audio"], score, block_size, device)
         with written_aside(target) as aside, aside.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
         with (store / "index.jsonl").open("a", encoding="utf-8") as file:

@@ -147,17 +147,18 @@ def model_config(vae: dict) -> ModelConfig:
     )
 
 
-def export(run: Path, autoencoder: Path, output: Path, tokenizer: Path | None = None) -> None:
+def export(run: Path, autoencoder: Path, output: Path, tokenizer: Path | None = None, most_bytes: int = 2**62) -> None:
     """Write the release of a run: its averaged weights and the autoencoder's, in half precision.
 
     Args:
         run: folder of :func:`train_songs`.
         autoencoder: folder of :func:`songbloom.train.autoencoder.train_autoencoder`.
         tokenizer: folder of :func:`songbloom.train.sketch_tokenizer.train_tokenizer`, if it is to come along.
+        most_bytes: of one file of weights.
     """
     config = model_config(json.loads((autoencoder / "config.json").read_text(encoding="utf-8")))
     net = SongBloomNet(config.net)
     net.load_state_dict(load_file(run / "ema.safetensors"))
-    save_native(output, LoadedModel(config, net.half(), load_autoencoder(autoencoder).half()))
+    save_native(output, LoadedModel(config, net.half(), load_autoencoder(autoencoder).half()), most_bytes)
     if tokenizer is not None:
         save_tokenizer(load_tokenizer(tokenizer), output)

@@ -48,8 +48,10 @@ class TrainSettings:
     history_noise: float = 0.1
     ema: float = 0.999
     seed: int = 0
-    dtype: str = "float32"
+    device: str = "cpu"
+    dtype: str = "float32"  # float16 and bfloat16 are autocast; weights stay float32
     gradient_accumulation: int = 1
+    gradient_checkpointing: bool = False  # recompute the language model's layers going back: less memory, slower
     checkpoint_minutes: float = 3.0
 
 
@@ -60,9 +62,10 @@ class Trainer:
     gradients are averaged; the first process writes.
     """
 
-    def __init__(self, net: SongBloomNet, run: Path, settings: TrainSettings, device: str = "cpu") -> None:
-        self.net, self.run, self.settings = net.to(device), run, settings
-        self.device = torch.device(device)
+    def __init__(self, net: SongBloomNet, run: Path, settings: TrainSettings) -> None:
+        self.net, self.run, self.settings = net.to(settings.device), run, settings
+        self.device = torch.device(settings.device)
+        net.lm.gradient_checkpointing = settings.gradient_checkpointing
         run.mkdir(parents=True, exist_ok=True)
         if settings.refiner_only:
             net.requires_grad_(False)

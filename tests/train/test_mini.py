@@ -61,7 +61,7 @@ def test_encoding_again_adds_nothing(corpus, autoencoder, store):
 
 
 def test_train_export_and_sing(store, autoencoder, corpus, tmp_path, monkeypatch):
-    small = replace(mini.net_config(), dim=64, num_heads=2, lm_layers=3, diff_layers=1, timestep_features=16)
+    small = replace(mini.net_config(), predictor=32, dim=64, num_heads=2, lm_layers=3, diff_layers=1, timestep_features=16)
     monkeypatch.setattr(mini, "net_config", lambda: small)
     settings = TrainSettings(minutes=0.01, batch_positions=400, flow_blocks=2, warmup_steps=1)
     mini.pretrain_labels(tmp_path / "labels", replace(settings, flow_blocks=0))
@@ -85,8 +85,8 @@ def test_train_export_and_sing(store, autoencoder, corpus, tmp_path, monkeypatch
 def test_mixture_of_stored_and_composed_batches():
     stored, composed = ([n] for n in count()), ([-1 - n] for n in count())
     drawn = [batch[0] for batch in islice(mini._mixed(stored, composed), 20)]
-    assert sum(n >= 0 for n in drawn) == 14
-    assert [n for n in drawn if n >= 0] == list(range(14))
+    assert sum(n >= 0 for n in drawn) == 16
+    assert [n for n in drawn if n >= 0] == list(range(16))
 
 
 @pytest.mark.parametrize(("done", "stage"), [(0.0, 0), (0.34, 0), (0.35, 1), (0.6, 2), (0.99, 3)])

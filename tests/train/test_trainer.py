@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from songbloom.corpus.compose import compose
+from songbloom.errors import InvalidInput
 from songbloom.model.config import LyricsConfig, NetConfig
 from songbloom.model.network import SongBloomNet
+from songbloom.train.curves import draw_curves
 from songbloom.train.examples import Example, SongStore, batches, compose_examples, example_from_score
 from songbloom.train.mini import FRAME_RATE, new_net, vocabulary
 from songbloom.train.sketch_codes import NUM_CODES, REST
@@ -158,3 +160,68 @@ def test_the_bundled_networks_size():
     net = new_net()
     parameters = sum(p.numel() for p in net.parameters())
     assert 8e6 < parameters < 25e6
+
+
+def predictive_net() -> SongBloomNet:
+    net = SongBloomNet(replace(small_net().config, predictor=32, timbre=True))
+    initialise(net)
+    return net
+
+
+def test_the_refiner_alone_learns_and_leaves_the_rest(tmp_path, batch):
+    settings = replace(SETTINGS, refiner_only=True, flow_draws=3, unconditional=0, no_style=0, flow_null=0)
+    trainer = Trainer(predictive_net(), tmp_path, settings)
+    songs = [with_latents(e) for e in batch]
+    before = {n: t.clone() for n, t in trainer.net.state_dict().items()}
+    first = None
+    for _ in range(12):
+        trainer.optimizer.zero_grad()
+        losses = trainer.losses(songs)
+        first = first or float(losses["loss"].detach())
+        losses["loss"].backward()
+        trainer.optimizer.step()
+    assert float(losses["loss"].detach()) < first and "guide" not in losses
+    changed = {n.split(".")[0] for n, t in trainer.net.state_dict().items() if not torch.equal(t, before[n])}
+    assert changed == {"refiner", "timbre_projection"}
+
+
+def gradients(trainer: Trainer, songs: list[Example]) -> dict[str, torch.Tensor]:
+    trainer.net.train()
+    trainer.losses(songs)["loss"].backward()
+    return {n: p.grad.clone() for n, p in trainer.net.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize(
+    ("change", "tolerance"), [({"gradient_checkpointing": True}, 1e-5), ({"dtype": "bfloat16"}, 0.1)]
+)
+def test_cheaper_ways_have_the_same_gradients(tmp_path, batch, change, tolerance):
+    songs = [with_latents(e) for e in batch]
+    exact = gradients(Trainer(predictive_net(), tmp_path / "a", SETTINGS), songs)
+    cheap = gradients(Trainer(predictive_net(), tmp_path / "b", replace(SETTINGS, **change)), songs)
+    assert exact.keys() == cheap.keys()
+    norm = torch.stack([g.norm() for g in exact.values()]).norm()
+    missed = torch.stack([(exact[n] - cheap[n].float()).norm() for n in exact]).norm()
+    assert missed / norm < tolerance
+
+
+def test_accumulated_steps_see_as_many_batches(tmp_path, batch):
+    asked = []
+
+    def data(done: float):
+        while True:
+            asked.append(done)
+            yield batch
+
+    trainer = Trainer(small_net(), tmp_path, replace(SETTINGS, gradient_accumulation=3, flow_blocks=0))
+    trainer.train(data)
+    assert len(asked) == 3 * trainer.step
+
+
+def test_curves_are_drawn_from_the_log(tmp_path):
+    pytest.importorskip("matplotlib")
+    rows = [{"step": i, "minutes": i / 10, "done": i / 100, "loss": 1 / (i + 1)} for i in range(20)]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    picture = draw_curves(tmp_path, tmp_path / "curves.svg")
+    assert "<svg" in picture.read_text() and "loss" in picture.read_text()
+    with pytest.raises(InvalidInput, match=r"no log\.jsonl"):
+        draw_curves(tmp_path / "nothing", tmp_path / "x.svg")
