@@ -21,10 +21,11 @@ from songbloom.checkpoints import registry
 from songbloom.checkpoints.load import LoadedModel, load_folder, model_name, read_config
 from songbloom.errors import Cancelled, CheckpointError, InvalidInput
 from songbloom.generate.noise import SongNoise
-from songbloom.generate.patches import ComposeSettings, Patch, compose, has_room, start
+from songbloom.generate.patches import ComposeSettings, Patch, SongTask, compose, has_room, read_prefixes, start
 from songbloom.generate.sampling import TokenSampling
 from songbloom.generate.stream import StreamDecoder
 from songbloom.model.config import ModelConfig
+from songbloom.model.kv_cache import KVCache
 from songbloom.model.vae import decode_chunked, encode_style
 from songbloom.request import MAX_SEED, SongRequest, SongSettings
 from songbloom.song import Song
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEFAULT_MODEL = "songbloom_mini"
+LONGEST_S = 300.0  # of any model: beyond what it was trained on, it forgets the oldest blocks
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,12 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 class SongBloom:
-    """A loaded model. Its methods hold no state between songs."""
+    """A loaded model. Between songs it keeps nothing but what it knows of the null prefix."""
 
     def __init__(self, name: str, loaded: LoadedModel) -> None:
         self.name = name
         self.config, self.net, self.vae = loaded.config, loaded.net, loaded.vae
+        self._null: KVCache | None = None
 
     @property
     def seconds_per_block(self) -> float:
@@ -212,8 +215,9 @@ class SongBloom:
         assert filled.steps is not None and filled.max_duration is not None
         if filled.steps < config.min_steps:
             raise InvalidInput("steps", filled.steps, f"{self.name} needs {config.min_steps} to 100")
-        if filled.max_duration > config.max_duration_s:
-            remedy = f"{self.name} makes songs of up to {config.max_duration_s:g} s"
+        longest = max(config.max_duration_s, LONGEST_S)
+        if filled.max_duration > longest:
+            remedy = f"{self.name} makes songs of up to {longest:g} s"
             raise InvalidInput("max_duration", filled.max_duration, remedy)
         return filled
 
@@ -227,22 +231,32 @@ class SongBloom:
                 by default the one of the settings.
             prior: the patches a song of one seed already has; it goes on after them as if it had not been stopped.
         """
-        settings = prepared.settings
-        noises = [SongNoise(seed) for seed in (seeds if seeds is not None else [settings.seed or 0])]
-        device = self.net.device
+        seeds = seeds if seeds is not None else [prepared.settings.seed or 0]
+        yield from self.compose(self.tasks(prepared, seeds), prior=prior)
+
+    @torch.no_grad()
+    def tasks(self, prepared: Prepared, seeds: Sequence[int]) -> list[SongTask]:
+        """What the block loop needs for a song of each seed."""
         # One draw of the clip's latents for all seeds, so that songs of one request share their prefix.
-        style = encode_style(self.vae, prepared.clip.to(device), SongNoise(0).prompt)
-        with torch.no_grad():
-            prefixes = self.net.guidance_prefixes(style, prepared.phonemes)[:, None]
-            timbre = self.net.timbre(style).expand(len(noises), -1)
-        compose_settings = self._compose_settings(settings)
-        made: dict[str, Tensor] = {}
+        style = encode_style(self.vae, prepared.clip.to(self.net.device), SongNoise(0).prompt)
+        prefix, timbre = self.net.prefix(style, prepared.phonemes), self.net.timbre(style)
+        settings = self._compose_settings(prepared.settings)
+        return [SongTask(prefix, SongNoise(seed), settings, timbre) for seed in seeds]
+
+    def compose(self, tasks: Sequence[SongTask], *, prior: Sequence[Patch] = ()) -> Iterator[Patch]:
+        """The blocks of many songs made together, of one request or of several; each is what it is alone.
+
+        Args:
+            prior: as for :meth:`patches`, where there is one task.
+        """
+        made = None
         if prior:
-            made["prior_tokens"] = torch.cat([p.tokens for p in prior])[None]
-            made["prior_latents"] = torch.cat([p.latents for p in prior], dim=1)[None]
-        prefixes = prefixes.expand(-1, len(noises), -1, -1)
-        state = start(self.net, prefixes, compose_settings, timbre=timbre, **made)
-        yield from compose(self.net, state, compose_settings, noises)
+            made = torch.cat([p.tokens for p in prior])[None], torch.cat([p.latents for p in prior], dim=1)[None]
+        if self._null is None and self.config.net.pad_prefix and any(task.settings.needs_null for task in tasks):
+            with torch.no_grad():
+                self._null = read_prefixes(self.net, [self.net.prefix(None, None)])
+        window = self.config.max_duration_s * self.vae.sample_rate / self.vae.downsampling_ratio
+        yield from compose(self.net, start(self.net, tasks, null=self._null, window_frames=window, prior=made))
 
     def _compose_settings(self, settings: SongSettings) -> ComposeSettings:
         defaults = self.config.defaults

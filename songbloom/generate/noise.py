@@ -20,9 +20,7 @@ class SongNoise:
 
     def _generator(self, purpose: int, block: int = 0) -> torch.Generator:
         # An odd multiplier mixes the three into one 63-bit seed; neighbours in seed or block share nothing.
-        mixed = (
-            self.seed * 0x9E3779B97F4A7C15 + block * 0xD1B54A32D192ED03 + purpose * 0x8CB92BA72F3D8DD7
-        ) % (1 << 63)
+        mixed = (self.seed * 0x9E3779B97F4A7C15 + block * 0xD1B54A32D192ED03 + purpose * 0x8CB92BA72F3D8DD7) % (1 << 63)
         return torch.Generator().manual_seed(mixed)
 
     def prompt(self, shape: tuple[int, ...]) -> Tensor:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from songbloom.generate.flow_solver import denoise
 from songbloom.generate.sampling import TokenSampling, guide, penalize_repeats, sample_token
 from songbloom.model.kv_cache import KVCache
 from songbloom.model.network import SongBloomNet
+
+FORGET = 0.25  # share of the window that goes when it is full
 
 
 class Noise(Protocol):
@@ -26,7 +29,7 @@ class Noise(Protocol):
 
 @dataclass(frozen=True)
 class ComposeSettings:
-    """Settings of the loop.
+    """Settings of one song.
 
     ``max_frames`` bounds the song (:func:`has_room`).
     ``guidance``: 'h' guides the refiner by dropping h and s; 'global' mixes the latents painted from the
@@ -41,6 +44,23 @@ class ComposeSettings:
     diffusion_temperature: float = 0.95
     guidance: str = "h"
 
+    @property
+    def needs_null(self) -> bool:
+        return self.lm_cfg != 1 or self.guidance == "global"
+
+
+@dataclass(frozen=True, eq=False)
+class SongTask:
+    """One song of a batch. Songs that share a ``prefix`` tensor share its reading.
+
+    ``prefix`` [n, D]; ``timbre`` of its clip (:meth:`SongBloomNet.timbre`) [D], zeros by default.
+    """
+
+    prefix: Tensor
+    noise: Noise
+    settings: ComposeSettings
+    timbre: Tensor | None = None
+
 
 @dataclass(frozen=True)
 class Patch:
@@ -54,14 +74,31 @@ class Patch:
 
 @dataclass
 class ComposeState:
-    """What the loop carries from block to block; rows are the songs, then their null twins if guided."""
+    """What the loop carries from block to block, for the songs not yet ended.
 
+    Rows of ``cache`` and ``next_input`` are the songs, then their null twins if any song needs them.
+    """
+
+    tasks: list[SongTask]
+    numbers: list[int]  # their places among the songs asked for
     cache: KVCache
-    next_input: Tensor  # [rows, n, D]: the prefix and bos at first, then one latent embedding
+    first: int  # cache position of the first block
+    next_input: Tensor  # [rows, n, D]: bos at first, then one latent embedding
     history: Tensor  # [songs, bs, L]: latents of the previous block
     tokens: Tensor  # [songs, n]: every token so far
-    timbre: Tensor  # [songs, D]: what the refiner reads of the clip beside h
+    timbre: Tensor  # [songs, D]
     block: int = 0
+
+    def keep(self, songs: Sequence[int]) -> None:
+        """Go on with these songs alone."""
+        count = len(self.tasks)
+        if len(songs) == count:
+            return
+        rows = [*songs, *(count + song for song in songs)] if len(self.next_input) > count else list(songs)
+        self.cache.take(rows)
+        self.next_input = self.next_input[rows]
+        self.tasks, self.numbers = [self.tasks[i] for i in songs], [self.numbers[i] for i in songs]
+        self.history, self.tokens, self.timbre = (x[list(songs)] for x in (self.history, self.tokens, self.timbre))
 
 
 def has_room(max_frames: float, block_size: int, blocks: int) -> bool:
@@ -76,76 +113,137 @@ def capacity_for(net: SongBloomNet, prefix_len: int, max_frames: float) -> int:
 
 
 @torch.no_grad()
+def read_prefixes(net: SongBloomNet, prefixes: Sequence[Tensor]) -> KVCache:
+    """What the language model knows after each prefix [n, D]; shorter ones are padded at their beginning."""
+    longest = max(len(p) for p in prefixes)
+    cache = net.new_cache(len(prefixes), longest)
+    cache.pad([longest - len(p) for p in prefixes])
+    net.lm(torch.stack([F.pad(p, (0, 0, longest - len(p), 0)) for p in prefixes]), cache)
+    return cache
+
+
+@torch.no_grad()
 def start(
     net: SongBloomNet,
-    prefixes: Tensor,
-    settings: ComposeSettings,
+    tasks: Sequence[SongTask],
     *,
-    timbre: Tensor | None = None,
-    prior_tokens: Tensor | None = None,
-    prior_latents: Tensor | None = None,
+    null: KVCache | None = None,
+    window_frames: float | None = None,
+    eight_bit_cache: bool = False,
+    prior: tuple[Tensor, Tensor] | None = None,
 ) -> ComposeState:
-    """State before the first block, or after the blocks a resumed song already has.
+    """State before the first block, or after the blocks that resumed songs already have.
 
     Args:
-        prefixes: [2, songs, n, D], conditional and null (the null rows are not computed when nothing is guided).
-        timbre: of each song's clip (:meth:`SongBloomNet.timbre`) [songs, D], zeros by default.
-        prior_tokens: [songs, k*bs] and
-        prior_latents: [songs, L, k*bs] of the finished blocks.
+        null: of :func:`read_prefixes` for the null prefix, to read it once a model; where the network does not pad
+            its prefix the null one is all zeros, and so is what the language model knows of it.
+        window_frames: frames of the song the language model remembers; all by default.
+        eight_bit_cache: of keys and values.
+        prior: tokens [songs, k*bs] and latents [songs, L, k*bs] of the finished blocks.
     """
-    config, songs = net.config, prefixes.shape[1]
-    rows = prefixes.flatten(0, 1) if _needs_null(settings) else prefixes[0]
-    if prior_tokens is None or prior_latents is None:
-        prior_tokens = torch.zeros(songs, 0, dtype=torch.long, device=net.device)
-        prior_latents = torch.zeros(songs, config.latent_dim, 0, device=net.device)
-    prior_tokens, prior_latents = prior_tokens.to(net.device), prior_latents.to(net.device)
-    sequence = [rows, net.bos.expand(len(rows), 1, -1)]
+    config, songs, device = net.config, len(tasks), net.device
+    guided = any(task.settings.needs_null for task in tasks)
+    distinct = list({id(task.prefix): task.prefix for task in tasks}.values())
+    known = read_prefixes(net, distinct)
+    place = {id(prefix): row for row, prefix in enumerate(distinct)}
+    source = [place[id(task.prefix)] for task in tasks]
+    frames = max(task.settings.max_frames for task in tasks)
+    rows, first = (2 if guided else 1) * songs, known.position + 1
+    capacity = capacity_for(net, known.position, min(frames, window_frames or frames))
+    cache = net.new_cache(rows, capacity, eight_bit=eight_bit_cache)
+    cache.copy_rows(range(songs), known, source)
+    if guided and config.pad_prefix:
+        null = null or read_prefixes(net, [net.prefix(None, None)])
+        cache.copy_rows(range(songs, rows), null, [0] * songs)
+    cache.pad([known.position - len(task.prefix) for task in tasks] * (rows // songs))
+
+    if prior is None:
+        prior = torch.zeros(songs, 0, dtype=torch.long), torch.zeros(songs, config.latent_dim, 0)
+    prior_tokens, prior_latents = (x.to(device) for x in prior)
     blocks = prior_tokens.shape[1] // config.block_size
+    held = (capacity - first) // (config.block_size + 1) * config.block_size  # frames
+    sequence = [net.bos.expand(songs, 1, -1)]
     if blocks:
-        sequence.append(net.embed_block(prior_tokens, prior_latents).repeat(len(rows) // songs, 1, 1))
+        sequence.append(net.embed_block(prior_tokens[:, -held:], prior_latents[:, :, -held:]))
         history = prior_latents[:, :, -config.block_size :].transpose(1, 2)
     else:
-        history = torch.zeros(songs, config.block_size, config.latent_dim, device=net.device)
-    cache = net.new_cache(len(rows), capacity_for(net, rows.shape[1], settings.max_frames))
+        history = torch.zeros(songs, config.block_size, config.latent_dim, device=device)
+    zeros = torch.zeros(config.dim, dtype=net.dtype, device=device)
     return ComposeState(
+        tasks=list(tasks),
+        numbers=list(range(songs)),
         cache=cache,
-        next_input=torch.cat(sequence, dim=1),
+        first=first,
+        next_input=torch.cat(sequence, dim=1).repeat(rows // songs, 1, 1),
         history=history.to(net.dtype),
         tokens=prior_tokens,
-        timbre=torch.zeros(songs, config.dim, dtype=net.dtype, device=net.device) if timbre is None else timbre,
+        timbre=torch.stack([zeros if task.timbre is None else task.timbre for task in tasks]),
         block=blocks,
     )
 
 
-def _needs_null(settings: ComposeSettings) -> bool:
-    return settings.lm_cfg != 1 or settings.guidance == "global"
-
-
 @torch.no_grad()
-def sketch(
-    net: SongBloomNet, state: ComposeState, settings: ComposeSettings, noises: Sequence[Noise]
-) -> tuple[Tensor, Tensor]:
-    """Write the next block's tokens [songs, bs] and read them back: what the refiner is told, h [rows, D]."""
-    config, songs = net.config, len(noises)
+def sketch(net: SongBloomNet, state: ComposeState) -> tuple[Tensor, Tensor]:
+    """Write the next block's tokens [songs, bs] and read them back: h [rows, D] after the last one."""
+    config, songs = net.config, len(state.tasks)
+    _make_room(net, state)
     shape = (config.block_size, config.vocab_size)
-    noise = torch.stack([n.tokens(state.block, shape) for n in noises], dim=1).to(net.device)
-    eos = torch.full((songs, settings.sampling.penalty_window), config.eos, device=net.device)
+    noise = torch.stack([task.noise.tokens(state.block, shape) for task in state.tasks], dim=1).to(net.device)
+    coef = _coefficients([task.settings.lm_cfg for task in state.tasks], net.device)
+    draw = partial(_draw, net, state, _groups([task.settings.sampling for task in state.tasks]))
     x, block_tokens = state.next_input, []
     for step in range(config.block_size):
         hidden = net.lm(x, state.cache)[:, -1]
         logits = net.classifier(hidden)
         if len(logits) > songs:
-            logits = guide(logits[:songs], logits[songs:], settings.lm_cfg)
-        if settings.sampling.penalty_repeat and state.block:
-            pool = torch.cat([eos, state.tokens], dim=1)[:, -settings.sampling.penalty_window :]
-            logits = penalize_repeats(logits, pool, config.num_pitch)
-        token = sample_token(logits, settings.sampling, noise[step])
+            logits = guide(logits[:songs], logits[songs:], coef)
+        token = draw(logits, noise[step])
         block_tokens.append(token)
         state.tokens = torch.cat([state.tokens, token[:, None]], dim=1)
         x = net.token_embedding(token)[:, None].repeat(len(hidden) // songs, 1, 1)
     h = net.lm(x, state.cache)[:, -1]
-    h[:songs] += state.timbre
     return torch.stack(block_tokens, dim=1), h
+
+
+def _make_room(net: SongBloomNet, state: ComposeState) -> None:
+    """Forget the oldest blocks where the next one would not fit; prefix and bos stay."""
+    size, cache = net.config.block_size + 1, state.cache
+    if cache.position + state.next_input.shape[1] + net.config.block_size <= cache.capacity:
+        return
+    held = (cache.position - state.first) // size
+    cache.drop(state.first, max(1, int(held * FORGET)) * size, net.config.rotary_base)
+
+
+def _groups(keys: Sequence[Hashable]) -> dict[Any, list[int]]:
+    """Places of equal keys."""
+    groups: dict[Any, list[int]] = {}
+    for place, key in enumerate(keys):
+        groups.setdefault(key, []).append(place)
+    return groups
+
+
+def _coefficients(values: Sequence[float], device: torch.device) -> float | Tensor:
+    """One number where all are equal, else [songs, 1]."""
+    return values[0] if len(set(values)) == 1 else torch.tensor(values, device=device)[:, None]
+
+
+def _draw(
+    net: SongBloomNet,
+    state: ComposeState,
+    groups: dict[TokenSampling, list[int]],
+    logits: Tensor,
+    noise: Tensor,
+) -> Tensor:
+    """One token a song, [songs]; songs of equal sampling are drawn together."""
+    tokens = torch.empty(len(logits), dtype=torch.long, device=logits.device)
+    for sampling, songs in groups.items():
+        own = logits if len(groups) == 1 else logits[songs]
+        if sampling.penalty_repeat and state.block:
+            eos = torch.full((len(songs), sampling.penalty_window), net.config.eos, device=logits.device)
+            pool = torch.cat([eos, state.tokens[songs]], dim=1)[:, -sampling.penalty_window :]
+            own = penalize_repeats(own, pool, net.config.num_pitch)
+        tokens[songs] = sample_token(own, sampling, noise[songs])
+    return tokens
 
 
 @torch.no_grad()
@@ -153,19 +251,27 @@ def paint(
     net: SongBloomNet,
     tokens: Tensor,
     h: Tensor,
+    null_h: Tensor | None,
     history: Tensor,
     noise: Tensor,
     settings: ComposeSettings,
 ) -> Tensor:
-    """The block's latents [songs, bs, L] from its tokens [songs, bs], h [rows, D], history and noise."""
+    """The block's latents [songs, bs, L] of songs with equal settings.
+
+    Args:
+        tokens: [songs, bs].
+        h: what the language model tells, [songs, D].
+        null_h: what its null twin tells, for 'global' guidance.
+        history: [songs, bs, L].
+        noise: [songs, bs, L].
+    """
     songs, s = len(tokens), net.token_embedding(tokens)
     coef = settings.refiner_cfg
     solve = partial(denoise, steps=settings.steps, temperature=settings.diffusion_temperature)
-    if settings.guidance == "global":
-        both = net.refiner.prepare(h, s.repeat(2, 1, 1), history.repeat(2, 1, 1))
+    if settings.guidance == "global" and null_h is not None:
+        both = net.refiner.prepare(torch.cat([h, null_h]), s.repeat(2, 1, 1), history.repeat(2, 1, 1))
         latents = solve(lambda x, t: net.refiner(x, t, both), noise.repeat(2, 1, 1))
         return guide(latents[:songs], latents[songs:], coef)
-    h = h[:songs]
     if settings.guidance == "none" or coef == 1:
         alone = net.refiner.prepare(h, s, history)
         return solve(lambda x, t: net.refiner(x, t, alone), noise)
@@ -179,30 +285,42 @@ def paint(
     return solve(guided, noise)
 
 
+def _painting(settings: ComposeSettings) -> Hashable:
+    return settings.refiner_cfg, settings.steps, settings.diffusion_temperature, settings.guidance
+
+
 @torch.no_grad()
-def compose(
-    net: SongBloomNet, state: ComposeState, settings: ComposeSettings, noises: Sequence[Noise]
-) -> Iterator[Patch]:
-    """Blocks of every song of the batch until each has ended; a song is dropped from the output when it ends.
+def compose(net: SongBloomNet, state: ComposeState) -> Iterator[Patch]:
+    """Blocks of every song of the batch until each has ended; a song leaves the batch when it ends.
 
     A block that contains EOS is not kept and ends its song, as does the first block beyond ``max_frames``.
     """
-    config = net.config
-    block_size, live = config.block_size, set(range(len(noises)))
-    while has_room(settings.max_frames, block_size, state.block):
-        tokens, h = sketch(net, state, settings, noises)
-        ended = (tokens == config.eos).any(1).tolist()
-        live -= {song for song in live if ended[song]}
-        if not live:
+    config, block_size = net.config, net.config.block_size
+    while True:
+        bounds = [task.settings.max_frames for task in state.tasks]
+        going_on = [i for i, bound in enumerate(bounds) if has_room(bound, block_size, state.block)]
+        if not going_on:
             return
+        state.keep(going_on)
+        tokens, h = sketch(net, state)
+        count = len(state.tasks)
+        going_on = [i for i, ended in enumerate((tokens == config.eos).any(1).tolist()) if not ended]
+        if not going_on:
+            return
+        null_h = h[count:][going_on] if len(h) > count else None
+        tokens, h = tokens[going_on], h[:count][going_on] + state.timbre[going_on]
+        state.keep(going_on)
         shape = (block_size, config.latent_dim)
-        noise = torch.stack([n.flow(state.block, shape) for n in noises]).to(net.device, h.dtype)
-        latents = paint(net, tokens, h, state.history, noise, settings)
+        noise = torch.stack([task.noise.flow(state.block, shape) for task in state.tasks]).to(net.device, h.dtype)
+        latents = torch.empty_like(noise)
+        for songs in _groups([_painting(task.settings) for task in state.tasks]).values():
+            told = (tokens[songs], h[songs], None if null_h is None else null_h[songs], state.history[songs])
+            latents[songs] = paint(net, *told, noise[songs], state.tasks[songs[0]].settings)
         frames = latents.transpose(1, 2)
-        embedded = net.latent_embedding(latents)[:, None]
-        state.next_input = embedded.repeat(len(h) // len(noises), 1, 1)
+        rows = len(state.next_input) // len(state.tasks)
+        state.next_input = net.latent_embedding(latents)[:, None].repeat(rows, 1, 1)
         state.history, block = latents, state.block
         state.block += 1
         tokens_out, frames_out = tokens.cpu(), frames.float().cpu()
-        for song in sorted(live):
-            yield Patch(song, block, tokens_out[song], frames_out[song])
+        for place, song in enumerate(list(state.numbers)):
+            yield Patch(song, block, tokens_out[place], frames_out[place])

@@ -21,8 +21,8 @@ class TokenSampling:
     penalty_window: int = 50
 
 
-def guide(conditional: Tensor, null: Tensor, coef: float) -> Tensor:
-    """Classifier-free guidance: null + (conditional - null) * coef."""
+def guide(conditional: Tensor, null: Tensor, coef: float | Tensor) -> Tensor:
+    """Classifier-free guidance: null + (conditional - null) * coef, one for all or one a row."""
     return null + (conditional - null) * coef
 
 

@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+from songbloom.model.rotary import rotary_table, rotate
+
+
+class _Store:
+    """[layers, B, heads, capacity, head_dim] in ``dtype``; int8 keeps a float16 scale a position and head."""
+
+    def __init__(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> None:
+        self.data = torch.zeros(*shape, dtype=dtype, device=device)
+        self.scale = torch.zeros(*shape[:-1], 1, dtype=torch.float16, device=device) if dtype == torch.int8 else None
+
+    def write(self, layer: int | slice, begin: int, x: Tensor) -> None:
+        span = slice(begin, begin + x.shape[-2])
+        if self.scale is not None:
+            scale = (x.abs().amax(-1, keepdim=True).float() / 127).clamp(min=1e-7).half()
+            self.scale[layer, :, :, span] = scale
+            x = (x.float() / scale.float()).round().clamp(-127, 127)
+        self.data[layer, :, :, span] = x.to(self.data.dtype)
+
+    def read(self, layer: int | slice, begin: int, end: int, dtype: torch.dtype) -> Tensor:
+        x = self.data[layer, :, :, begin:end]
+        return x if self.scale is None else x.to(dtype) * self.scale[layer, :, :, begin:end].to(dtype)
+
+    def take(self, rows: Tensor) -> None:
+        self.data = self.data[:, rows]
+        if self.scale is not None:
+            self.scale = self.scale[:, rows]
+
+    @property
+    def bytes(self) -> int:
+        scale = 0 if self.scale is None else self.scale.numel() * self.scale.element_size()
+        return self.data.numel() * self.data.element_size() + scale
 
 
 class KVCache:
     """Static cache [layers, B, heads, capacity, head_dim] owned by the caller of the model.
 
     ``position`` counts the filled positions; ``update`` writes new ones behind them, ``advance`` moves on once
-    all layers have written.
+    all layers have written. Rows may be padded at their beginning; padding is never read.
+
+    Args:
+        dtype: what the model computes in.
+        eight_bit: keep int8 with a scale a position and head: half of bfloat16's memory.
     """
 
     def __init__(
@@ -23,22 +61,80 @@ class KVCache:
         *,
         dtype: torch.dtype,
         device: torch.device,
+        eight_bit: bool = False,
     ) -> None:
         shape = (layers, batch, heads, capacity, head_dim)
-        self.k = torch.zeros(shape, dtype=dtype, device=device)
-        self.v = torch.zeros(shape, dtype=dtype, device=device)
-        self.position = 0
+        kept = torch.int8 if eight_bit else dtype
+        self.k, self.v = _Store(shape, kept, device), _Store(shape, kept, device)
+        self.dtype, self.capacity, self.position = dtype, capacity, 0
+        self._padding: Tensor | None = None  # [B] positions
 
     @property
-    def capacity(self) -> int:
-        return self.k.shape[3]
+    def bytes(self) -> int:
+        return self.k.bytes + self.v.bytes
+
+    def pad(self, padding: Sequence[int]) -> None:
+        """Say how many positions at the beginning of each row are padding."""
+        self._padding = torch.tensor(list(padding), device=self.k.data.device) if any(padding) else None
 
     def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Write ``k``, ``v`` [B, heads, N, head_dim]; return all keys and values so far."""
+        self.k.write(layer, self.position, k)
+        self.v.write(layer, self.position, v)
         end = self.position + k.shape[2]
-        self.k[layer, :, :, self.position : end] = k
-        self.v[layer, :, :, self.position : end] = v
-        return self.k[layer, :, :, :end], self.v[layer, :, :, :end]
+        return self.k.read(layer, 0, end, k.dtype), self.v.read(layer, 0, end, v.dtype)
 
     def advance(self, count: int) -> None:
         self.position += count
+
+    def mask(self, new: int) -> Tensor | None:
+        """Which keys each of ``new`` queries may read: [B or 1, 1, new, position + new] bool; None where all or
+        plainly causal from the start."""
+        past, device = self.position, self.k.data.device
+        keys = torch.arange(past + new, device=device)
+        queries = keys[past:, None]
+        if self._padding is None:
+            return None if past == 0 or new == 1 else (keys <= queries)[None, None]
+        real = keys >= self._padding[:, None, None]
+        # Padding reads itself, or its softmax would have nothing to sum.
+        return ((keys <= queries) & (real | (keys == queries)))[:, None]
+
+    def take(self, rows: Sequence[int]) -> None:
+        """Keep these rows, in this order."""
+        index = torch.tensor(list(rows), device=self.k.data.device)
+        self.k.take(index)
+        self.v.take(index)
+        if self._padding is not None:
+            self._padding = self._padding[index]
+
+    def copy_rows(self, rows: Sequence[int], source: KVCache, source_rows: Sequence[int]) -> None:
+        """Read what ``source`` has read, row by row, at the same positions."""
+        for own, other in ((self.k, source.k), (self.v, source.v)):
+            read = other.read(slice(None), 0, source.position, self.dtype)
+            for row, source_row in zip(rows, source_rows, strict=True):
+                own_row = _row(own, row)
+                own_row.write(slice(None), 0, read[:, source_row : source_row + 1])
+        self.position = source.position
+
+    def drop(self, begin: int, count: int, rotary_base: float) -> None:
+        """Forget ``count`` positions from ``begin`` on; those behind move up, their keys turned to the new places.
+
+        A rotation by position p followed by one by -count is the rotation by p - count, so distances between what
+        is left stay as they were, and no position leaves the trained range.
+        """
+        end = self.position
+        keys = self.k.read(slice(None), begin + count, end, self.dtype)
+        values = self.v.read(slice(None), begin + count, end, self.dtype).clone()
+        back = torch.tensor([-count], device=keys.device)
+        cos, sin = rotary_table(back, keys.shape[-1], rotary_base, torch.float32)
+        self.k.write(slice(None), begin, rotate(keys.float(), cos, sin))
+        self.v.write(slice(None), begin, values)
+        self.position = end - count
+
+
+def _row(store: _Store, row: int) -> _Store:
+    """One row of a store, sharing its memory."""
+    view = object.__new__(_Store)
+    view.data = store.data[:, row : row + 1]
+    view.scale = None if store.scale is None else store.scale[:, row : row + 1]
+    return view

@@ -63,12 +63,6 @@ class SongBloomNet(nn.Module):
             style = self.style(style_latents[None], pad=pad)[0]
         return torch.cat([style.to(lyrics.dtype), lyrics])
 
-    def guidance_prefixes(self, style_latents: Tensor, phonemes: str) -> Tensor:
-        """The conditional and the null prefix of a song, [2, n, D], equally long."""
-        conditional = self.prefix(style_latents, phonemes)
-        null = self.prefix(None, None) if self.config.pad_prefix else torch.zeros_like(conditional)
-        return torch.stack([conditional, null])
-
     def timbre(self, style_latents: Tensor) -> Tensor:
         """What the refiner reads of the clip [L, F] beside h, [D]: zeros where the configuration has no timbre."""
         if self.timbre_projection is None:
@@ -84,7 +78,7 @@ class SongBloomNet(nn.Module):
         latent = self.latent_embedding(frames.to(embedded.dtype)).view(batch, -1, 1, self.config.dim)
         return torch.cat([embedded, latent], dim=2).flatten(1, 2)
 
-    def new_cache(self, batch: int, capacity: int) -> KVCache:
+    def new_cache(self, batch: int, capacity: int, *, eight_bit: bool = False) -> KVCache:
         config = self.config
         return KVCache(
             config.lm_layers,
@@ -94,4 +88,5 @@ class SongBloomNet(nn.Module):
             config.head_dim,
             dtype=self.dtype,
             device=self.device,
+            eight_bit=eight_bit,
         )

@@ -57,23 +57,15 @@ class CausalAttention(nn.Module):
         q, k, v = qkv.unbind(0)
         return rotate(q, cos, sin), rotate(k, cos, sin), v
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None, layer: int) -> Tensor:
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None, layer: int, mask: Tensor | None = None
+    ) -> Tensor:
         q, k, v = self.project(x, cos, sin)
-        past = 0
         if cache is not None:
-            past = cache.position
             k, v = cache.update(layer, k, v)
-        y = F.scaled_dot_product_attention(q, k, v, **_causal(x.shape[1], past, x.device))
+        causal = mask is None and k.shape[2] == x.shape[1] > 1
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
         return self.out(y.transpose(1, 2).flatten(2))
-
-
-def _causal(new: int, past: int, device: torch.device) -> dict:
-    """The mask argument of SDPA for ``new`` positions after ``past`` cached ones."""
-    if past == 0:
-        return {"is_causal": new > 1}
-    if new == 1:
-        return {}
-    return {"attn_mask": torch.ones(new, past + new, dtype=torch.bool, device=device).tril(past)}
 
 
 class DecoderLayer(nn.Module):
@@ -84,8 +76,10 @@ class DecoderLayer(nn.Module):
         self.mlp_norm = RMSNorm(dim)
         self.mlp = SwiGLU(dim, 4 * dim)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None, layer: int) -> Tensor:
-        x = x + self.attn(self.attn_norm(x), cos, sin, cache, layer)
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None, layer: int, mask: Tensor | None = None
+    ) -> Tensor:
+        x = x + self.attn(self.attn_norm(x), cos, sin, cache, layer, mask)
         return x + self.mlp(self.mlp_norm(x))
 
 
@@ -106,11 +100,12 @@ class SketchLM(nn.Module):
     def forward(self, x: Tensor, cache: KVCache | None = None) -> Tensor:
         """Hidden states after the final norm, [B, N, D], for new inputs ``x`` [B, N, D]."""
         cos, sin = self.rotary(x, cache.position if cache is not None else 0)
+        mask = cache.mask(x.shape[1]) if cache is not None else None
         for index, layer in enumerate(self.layers):
             if self.gradient_checkpointing and self.training:
-                x = checkpoint(layer, x, cos, sin, cache, index, use_reentrant=False)
+                x = checkpoint(layer, x, cos, sin, cache, index, mask, use_reentrant=False)
             else:
-                x = layer(x, cos, sin, cache, index)
+                x = layer(x, cos, sin, cache, index, mask)
         if cache is not None:
             cache.advance(x.shape[1])
         return self.norm(x)

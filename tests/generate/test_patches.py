@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
+from songbloom.generate import patches as patches_module
 from songbloom.generate.noise import SongNoise
-from songbloom.generate.patches import ComposeSettings, Patch, compose, start
+from songbloom.generate.patches import ComposeSettings, Patch, SongTask, compose, read_prefixes, start
 from songbloom.generate.sampling import TokenSampling
 from songbloom.model.config import LyricsConfig, NetConfig
 from songbloom.model.network import SongBloomNet
@@ -46,14 +48,11 @@ def net() -> SongBloomNet:
     return net.eval()
 
 
-def make(
-    net: SongBloomNet, seeds: list[int], settings: ComposeSettings = SETTINGS, **prior: torch.Tensor
-) -> list[Patch]:
+def make(net: SongBloomNet, seeds: list[int], settings: ComposeSettings = SETTINGS, **prior: Any) -> list[Patch]:
     style = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        prefixes = net.guidance_prefixes(style, LYRICS)[:, None].expand(-1, len(seeds), -1, -1)
-    state = start(net, prefixes, settings, **prior)
-    return list(compose(net, state, settings, [SongNoise(seed) for seed in seeds]))
+        prefix = net.prefix(style, LYRICS)
+    return list(compose(net, start(net, [SongTask(prefix, SongNoise(seed), settings) for seed in seeds], **prior)))
 
 
 def song(patches: list[Patch], number: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -78,7 +77,7 @@ def test_a_batch_equals_its_songs_alone(net):
 def test_resumed_equals_whole(net):
     whole = make(net, [7])
     tokens, latents = song(whole[:2])
-    rest = make(net, [7], prior_tokens=tokens[None], prior_latents=latents[None])
+    rest = make(net, [7], prior=(tokens[None], latents[None]))
     assert [p.block for p in rest] == [2, 3, 4]
     assert torch.equal(song(rest)[0], song(whole[2:])[0])
     torch.testing.assert_close(song(rest)[1], song(whole[2:])[1], atol=1e-4, rtol=1e-4)
@@ -113,9 +112,9 @@ def test_without_guidance_the_null_rows_are_not_computed(net):
     torch.testing.assert_close(song(plain)[1], song(almost)[1], atol=1e-3, rtol=1e-3)
     style = torch.zeros(6, 5)
     with torch.no_grad():
-        prefixes = net.guidance_prefixes(style, LYRICS)[:, None]
-    assert len(start(net, prefixes, settings).next_input) == 1
-    assert len(start(net, prefixes, SETTINGS).next_input) == 2
+        prefix = net.prefix(style, LYRICS)
+    assert len(start(net, [SongTask(prefix, SongNoise(3), settings)]).next_input) == 1
+    assert len(start(net, [SongTask(prefix, SongNoise(3), SETTINGS)]).next_input) == 2
 
 
 @pytest.mark.parametrize("guidance", ["h", "global", "none"])
@@ -123,3 +122,95 @@ def test_guidance_kinds_differ(net, guidance):
     base = make(net, [3])
     out = make(net, [3], replace(SETTINGS, guidance=guidance))
     assert torch.equal(song(base)[1], song(out)[1]) == (guidance == "h")
+
+
+def tasks_of_all_kinds(net: SongBloomNet) -> list[SongTask]:
+    """Requests that differ in everything: clip, lyrics, length, seed, sampling, steps, guidance."""
+    generator = torch.Generator().manual_seed(5)
+    kinds = [
+        (5, LYRICS, {}),
+        (3, "[verse] B .", {"steps": 5, "max_frames": 3 * BLOCK}),
+        (8, "[outro]", {"sampling": TokenSampling(temperature=0.5, penalty_repeat=False), "refiner_cfg": 2.0}),
+        (5, LYRICS, {"guidance": "global", "lm_cfg": 2.5}),
+        (6, LYRICS, {"guidance": "none", "lm_cfg": 1.0, "diffusion_temperature": 0.9}),
+    ]
+    with torch.no_grad():
+        return [
+            SongTask(
+                net.prefix(torch.randn(6, frames, generator=generator), lyrics),
+                SongNoise(seed),
+                replace(SETTINGS, **change),
+                torch.randn(64, generator=generator) * 0.1,
+            )
+            for seed, (frames, lyrics, change) in enumerate(kinds)
+        ]
+
+
+def test_different_requests_in_one_batch_are_the_songs_made_alone(net):
+    tasks = tasks_of_all_kinds(net)
+    together = list(compose(net, start(net, tasks)))
+    for number, task in enumerate(tasks):
+        alone = list(compose(net, start(net, [task])))
+        tokens, latents = song(together, number)
+        assert len(alone) == sum(p.song == number for p in together)
+        assert torch.equal(song(alone)[0], tokens)
+        torch.testing.assert_close(song(alone)[1], latents, atol=2e-4, rtol=2e-4)
+
+
+def test_songs_of_one_prefix_share_its_reading(net, monkeypatch):
+    read = []
+    monkeypatch.setattr(patches_module, "read_prefixes", lambda net, p: read.append(len(p)) or read_prefixes(net, p))
+    make(net, [1, 2, 3])
+    assert read == [1]
+
+
+def test_padding_is_never_read(net):
+    with torch.no_grad():
+        short, long = torch.randn(4, 64), torch.randn(9, 64)
+        alone, padded = read_prefixes(net, [short]), read_prefixes(net, [short, long])
+    for layer in range(2):
+        keys, values = padded.k.data[layer, 0, :, 5:], padded.v.data[layer, 0, :, 5:]
+        torch.testing.assert_close(values, alone.v.data[layer, 0], atol=1e-5, rtol=1e-5)
+        assert keys.shape == alone.k.data[layer, 0].shape
+
+
+def test_the_window_slides_and_memory_stays(net):
+    settings = replace(SETTINGS, max_frames=30 * BLOCK)
+    style = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        task = SongTask(net.prefix(style, LYRICS), SongNoise(1), settings)
+    state = start(net, [task], window_frames=8 * BLOCK)
+    size, blocks = state.cache.bytes, []
+    for patch in compose(net, state):
+        blocks.append(patch)
+        assert state.cache.position <= state.cache.capacity and torch.isfinite(patch.latents).all()
+    assert len(blocks) == 30 and state.cache.bytes == size
+    whole = list(compose(net, start(net, [task])))
+    assert torch.equal(song(blocks[:7])[0], song(whole[:7])[0])  # before anything was forgotten
+
+
+def test_forgetting_the_oldest_leaves_what_a_song_without_them_would_know(net):
+    """Values of the first layer depend on one position alone, and scores on distances alone."""
+    x = torch.randn(1, 12, 64)
+    kept = torch.cat([x[:, :3], x[:, 7:]], dim=1)
+    with torch.no_grad():
+        cache, other = net.new_cache(1, 20), net.new_cache(1, 20)
+        net.lm(x, cache)
+        cache.drop(3, 4, net.config.rotary_base)
+        net.lm(kept, other)
+    assert cache.position == other.position == 8
+    for store, wanted in ((cache.k, other.k), (cache.v, other.v)):
+        torch.testing.assert_close(store.data[0, :, :, :8], wanted.data[0, :, :, :8], atol=1e-5, rtol=1e-5)
+
+
+def test_an_eight_bit_cache_is_smaller_and_near(net):
+    style = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        task = SongTask(
+            net.prefix(style, LYRICS), SongNoise(1), replace(SETTINGS, sampling=TokenSampling(temperature=0))
+        )
+    whole, small = start(net, [task]), start(net, [task], eight_bit_cache=True)
+    assert small.cache.bytes < 0.3 * whole.cache.bytes  # of float32
+    with torch.no_grad():
+        exact, near = (net.lm(state.next_input, state.cache) for state in (whole, small))
+    assert 0 < (exact - near).norm() / exact.norm() < 0.02

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from songbloom.generate import patches
-from songbloom.generate.patches import ComposeSettings, compose, start
+from songbloom.generate.patches import ComposeSettings, SongTask, compose, start
 from songbloom.generate.sampling import TokenSampling, filter_probabilities
 from songbloom.model.vae import decode_chunked, encode_style
 from tests.parity.conftest import GOLDENS, Golden, close
@@ -86,9 +86,8 @@ def test_generation(model, conditions, cond, spied, tag):
         if golden.metadata["eos_bias"] is not None:
             net.classifier[2].bias[net.config.eos] = golden.metadata["eos_bias"]
         style = encode_style(model.vae, cond[f"{index}.wav"], lambda shape: golden["prompt_enc_noise"][0])
-        prefixes = net.guidance_prefixes(style, conditions[index]["lyrics"])[:, None]
-        state = start(net, prefixes, settings)
-        song = list(compose(net, state, settings, [RecordedNoise(golden)]))
+        task = SongTask(net.prefix(style, conditions[index]["lyrics"]), RecordedNoise(golden), settings)
+        song = list(compose(net, start(net, [task])))
     finally:
         net.classifier[2].bias.copy_(bias)
 

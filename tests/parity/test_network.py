@@ -62,7 +62,7 @@ def test_style_condition(model, cond, i):
 @torch.no_grad()
 def test_first_input(model, conditions, cond):
     latents = encode_style(model.vae, cond["0.wav"], lambda shape: cond["0.enc_noise"][0])
-    prefixes = model.net.guidance_prefixes(latents, conditions[0]["lyrics"])
+    prefixes = torch.stack([model.net.prefix(latents, conditions[0]["lyrics"]), model.net.prefix(None, None)])
     first = torch.cat([prefixes, model.net.bos.expand(2, 1, -1)], dim=1)
     close(first, cond["0.fused_first_input"])
 
