@@ -94,6 +94,12 @@ class SongStore:
     def __len__(self) -> int:
         return sum(len(files) for files in self.pairs.values())
 
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the latents over (at most 100 of) the songs, each [L]."""
+        files = [file for files in self.pairs.values() for file in files][:100]
+        frames = np.concatenate([np.load(file)["latents"] for file in files], axis=1).astype(np.float32)
+        return torch.from_numpy(frames.mean(1)), torch.from_numpy(frames.std(1))
+
     def examples(self, seed: int, *, block_size: int, clip_frames: tuple[int, int]) -> Iterator[Example]:
         """Endless songs in random order, each with a clip of its twin (or of itself) as style."""
         rng = np.random.default_rng(seed)

@@ -21,6 +21,7 @@ from songbloom.checkpoints.load import LoadedModel, save_native
 from songbloom.corpus.phones import PHONES, VOWELS
 from songbloom.model.config import InferenceDefaults, LyricsConfig, ModelConfig, NetConfig
 from songbloom.model.network import SongBloomNet
+from songbloom.model.predictive_refiner import PredictiveRefiner
 from songbloom.train.autoencoder import load_autoencoder
 from songbloom.train.examples import STAGES, Example, SongStore, batches, compose_examples
 from songbloom.train.sketch_codes import NUM_CODES, meaningful_init
@@ -75,9 +76,14 @@ def curriculum(done: float) -> int:
     return sum(done >= share for share in (0.35, 0.55, 0.8))
 
 
-def _begin(run: Path, settings: TrainSettings, weights: Path | None) -> tuple[Trainer, Iterator[int]]:
+def _begin(
+    run: Path, settings: TrainSettings, weights: Path | None, store: Path | None = None
+) -> tuple[Trainer, Iterator[int]]:
     """The run's trainer, resumed or started, and seeds of data it has not seen."""
-    trainer = Trainer(new_net(settings.seed), run, settings)
+    net = new_net(settings.seed)
+    if store is not None and isinstance(net.refiner, PredictiveRefiner):
+        net.refiner.expect(*SongStore(store).statistics())
+    trainer = Trainer(net, run, settings)
     if weights:
         trainer.start_from(weights)
     return trainer, count(settings.seed * 1_000_003 + trainer.step + 500_009 * trainer.rank)
@@ -101,7 +107,7 @@ def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path |
     One batch in five is composed labels without latents: words and melodies no stored song has, so that the
     language model does not learn the store's lyrics by heart. With ``settings.refiner_only`` there are none.
     """
-    trainer, seeds = _begin(run, settings, weights)
+    trainer, seeds = _begin(run, settings, weights, store)
 
     def data(done: float) -> Iterator[list[Example]]:
         songs = SongStore(store)  # read again: the store may have grown
