@@ -333,18 +333,38 @@ class SongBloom:
 
         Their seeds count up from the request's, and after the largest go on from 0.
         """
-        prepared = request if isinstance(request, Prepared) else self.prepare(request)
-        first = prepared.settings.seed or 0
-        seeds = [(first + i) % (MAX_SEED + 1) for i in range(count)]
-        made: list[list[Patch]] = [[] for _ in range(count)]
+        return self.generate_batch([request], count, progress=progress, cancelled=cancelled)[0]
+
+    def generate_batch(
+        self,
+        requests: Sequence[SongRequest | Prepared],
+        samples: int = 1,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> list[list[Song]]:
+        """``samples`` songs of each request, all composed side by side; each is what it is alone, within rounding.
+
+        Args:
+            progress: called after every block; where several requests are made it tells of the longest.
+            cancelled: as for :meth:`generate`.
+        """
+        prepared = [r if isinstance(r, Prepared) else self.prepare(r) for r in requests]
+        owners = [p for p in prepared for _ in range(samples)]
+        seeds = [((p.settings.seed or 0) + i) % (MAX_SEED + 1) for p in prepared for i in range(samples)]
+        tasks = [t for n, p in enumerate(prepared) for t in self.tasks(p, seeds[n * samples : (n + 1) * samples])]
+        expected_s = max(p.expected_s for p in prepared)
+        made: list[list[Patch]] = [[] for _ in tasks]
         began = time.monotonic()
-        for patch in self.patches(prepared, seeds):
+        for patch in self.compose(tasks):
             made[patch.song].append(patch)
             if cancelled is not None and cancelled():
-                raise Cancelled(f"{prepared.request.idx}: cancelled after {patch.block + 1} blocks")
+                names = ", ".join(p.request.idx for p in prepared)
+                raise Cancelled(f"{names}: cancelled after {patch.block + 1} blocks")
             if progress is not None:
-                progress(self.progress_at(patch.block + 1, prepared.expected_s, time.monotonic() - began))
-        return [self.song_of(prepared, seed, patches) for seed, patches in zip(seeds, made, strict=True)]
+                progress(self.progress_at(patch.block + 1, expected_s, time.monotonic() - began))
+        songs = [self.song_of(*song) for song in zip(owners, seeds, made, strict=True)]
+        return [songs[n * samples : (n + 1) * samples] for n in range(len(prepared))]
 
     def progress_at(self, blocks: int, expected_s: float, elapsed_s: float) -> Progress:
         """Where a song of ``blocks`` finished blocks is."""

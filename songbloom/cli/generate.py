@@ -20,7 +20,7 @@ from songbloom.errors import InvalidInput, OutputError
 from songbloom.request import GUIDANCE, SongRequest, SongSettings
 
 if TYPE_CHECKING:
-    from songbloom.pipeline import Prepared, Progress, SongBloom
+    from songbloom.pipeline import Progress, SongBloom
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--overwrite", action=argparse.BooleanOptionalAction, default=True,
         help="replace songs of the same name, or leave them and make only those that are missing")  # fmt: skip
     add("--n-samples", type=int, default=1, help="different songs of each request, idx_0, idx_1, ... (default: 1)")
+    add("--batch-size", type=int, default=1, help="songs of --input-jsonl made side by side (default: 1)")
+    add("--stream", metavar="-", help="write one song to standard output while it is composed, as a 16-bit WAV file")
     add("--seed", type=int, help="0 to 2**63 - 1; the same seed makes the same song (default: drawn)")
     add("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: %(default)s)")
     add("--device", default="auto", help="auto, cuda, cuda:N, mps or cpu (default: %(default)s)")
@@ -73,7 +75,11 @@ def run(options: argparse.Namespace) -> int:
     samples = options.n_samples
     if not 1 <= samples <= MOST_SAMPLES:
         raise InvalidInput("n_samples", samples, f"must be a whole number from 1 to {MOST_SAMPLES}")
+    if not 1 <= options.batch_size <= MOST_SAMPLES:
+        raise InvalidInput("batch_size", options.batch_size, f"must be a whole number from 1 to {MOST_SAMPLES}")
     jobs, failed = _jobs(options, settings)
+    if options.stream is not None:
+        return _stream(options, jobs)
     _check_format(options)
     make_folder(options.output_dir)
     wanted = [job for job in jobs if options.overwrite or not _all_there(job, options)]
@@ -93,12 +99,35 @@ def run(options: argparse.Namespace) -> int:
         for warning in prepared.warnings:
             log.warning("%s%s", job.place, warning)
         ready.append(job)
-    for number, job in enumerate(ready, start=1):
-        try:
-            _make(model, job, options, f"{number}/{len(ready)} {job.request.idx}")
-        except InvalidInput as error:
-            failed += _report(job.place, error)
+    for begin in range(0, len(ready), options.batch_size):
+        batch = ready[begin : begin + options.batch_size]
+        names = " ".join(job.request.idx for job in batch)
+        failed += _make(model, batch, options, f"{begin + len(batch)}/{len(ready)} {names}")
     return FAILED if failed else DONE
+
+
+def _stream(options: argparse.Namespace, jobs: list[Job]) -> int:
+    """One song to standard output, each block as soon as it can be heard."""
+    if options.stream != "-":
+        raise InvalidInput("stream", options.stream, "only '-', standard output, is known; use --output-dir for files")
+    if len(jobs) != 1 or options.n_samples != 1:
+        raise InvalidInput("stream", options.stream, "takes one song; give one request and one sample")
+    import songbloom
+    from songbloom.audio.wav_stream import pcm16, wav_header
+
+    model = songbloom.load(options.model_name, local_dir=options.local_dir, dtype=options.dtype, device=options.device)
+    prepared = model.prepare(jobs[0].request)
+    for warning in prepared.warnings:
+        log.warning("%s", warning)
+    out = sys.stdout.buffer
+    out.write(wav_header(model.vae.sample_rate, model.vae.audio_channels))
+    try:
+        for audio in model.stream(prepared):
+            out.write(pcm16(audio))
+            out.flush()
+    except BrokenPipeError:  # the listener has heard enough; nothing is left to flush to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    return DONE
 
 
 def _jobs(options: argparse.Namespace, settings: SongSettings) -> tuple[list[Job], int]:
@@ -182,21 +211,28 @@ def _report(place: str, error: InvalidInput) -> int:
     return 1
 
 
-def _make(model: SongBloom, job: Job, options: argparse.Namespace, label: str) -> None:
-    prepared = model.prepare(job.request)
-    with SongBar(label, prepared) as bar:
-        songs = model.generate_samples(prepared, options.n_samples, progress=bar.show)
-    for song, path in zip(songs, _targets(job, options), strict=True):
-        song.save(path, format=options.format, subtype=options.subtype, loudness_lufs=options.loudness)
-        write_line(str(path))
+def _make(model: SongBloom, jobs: list[Job], options: argparse.Namespace, label: str) -> int:
+    """Make the songs of ``jobs`` side by side and save them; how many requests failed."""
+    prepared = [model.prepare(job.request) for job in jobs]
+    with SongBar(label, max(p.expected_s for p in prepared)) as bar:
+        made = model.generate_batch(prepared, options.n_samples, progress=bar.show)
+    failed = 0
+    for job, songs in zip(jobs, made, strict=True):
+        try:
+            for song, path in zip(songs, _targets(job, options), strict=True):
+                song.save(path, format=options.format, subtype=options.subtype, loudness_lufs=options.loudness)
+                write_line(str(path))
+        except InvalidInput as error:
+            failed += _report(job.place, error)
+    return failed
 
 
 class SongBar:
-    """Progress of one song on stderr: seconds of song, percentage, time left."""
+    """Progress of songs on stderr: seconds of song, percentage, time left."""
 
-    def __init__(self, label: str, prepared: Prepared) -> None:
+    def __init__(self, label: str, expected_s: float) -> None:
         self._bar: tqdm[Iterable[None]] = tqdm(
-            total=prepared.expected_s,
+            total=expected_s,
             desc=label,
             bar_format="{desc}: {percentage:3.0f}%|{bar:20}| {n:.1f} of {total:.1f} s of song{postfix}",
         )

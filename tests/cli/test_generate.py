@@ -203,7 +203,7 @@ def test_full_disk(run, one, tmp_path, monkeypatch):
 
 
 def test_a_broken_song_does_not_stop_the_others(run, quick, lines, tmp_path, monkeypatch):
-    make = pipeline.SongBloom._song
+    make = pipeline.SongBloom.song_of
 
     def broken(self, prepared, seed, patches):
         song = make(self, prepared, seed, patches)
@@ -211,7 +211,7 @@ def test_a_broken_song_does_not_stop_the_others(run, quick, lines, tmp_path, mon
             song.audio[0, 5] = np.nan
         return song
 
-    monkeypatch.setattr(pipeline.SongBloom, "_song", broken)
+    monkeypatch.setattr(pipeline.SongBloom, "song_of", broken)
     outcome = run("generate", "--input-jsonl", lines({"idx": "a"}, {"idx": "b"}), *quick)
     assert outcome.code == 1
     assert "line 1: audio=" in outcome.errors[0]
@@ -220,16 +220,17 @@ def test_a_broken_song_does_not_stop_the_others(run, quick, lines, tmp_path, mon
 
 def test_interrupted_between_blocks_and_the_second_run_is_clean(run, quick, lines, tmp_path, monkeypatch):
     path = lines({"idx": "a"}, {"idx": "b"})
-    patches = pipeline.SongBloom.patches
+    compose, songs = pipeline.SongBloom.compose, []
 
-    def interrupted(self, prepared, seeds=None):
-        for patch in patches(self, prepared, seeds):
-            if prepared.request.idx == "b":
+    def interrupted(self, tasks, **prior):
+        songs.append(tasks)
+        for patch in compose(self, tasks, **prior):
+            if len(songs) == 2:
                 raise KeyboardInterrupt
             yield patch
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline.SongBloom, "patches", interrupted)
+        patched.setattr(pipeline.SongBloom, "compose", interrupted)
         outcome = run("generate", "--input-jsonl", path, *quick)
     assert outcome.code == 130
     assert "interrupted" in outcome.errors[0]
