@@ -267,6 +267,7 @@ class SongBloom:
                 temperature=settings.temperature or 0.0,
                 top_k=settings.top_k or 0,
                 top_p=settings.top_p,
+                min_p=settings.min_p,
                 penalty_repeat=defaults.penalty_repeat,
                 penalty_window=defaults.penalty_window,
             ),
@@ -275,6 +276,9 @@ class SongBloom:
             steps=settings.steps or 1,
             diffusion_temperature=settings.diffusion_temperature or 0.0,
             guidance=settings.guidance or "h",
+            guidance_from=settings.guidance_from,
+            guidance_to=settings.guidance_to,
+            solver=settings.solver,
         )
 
     def stream(

@@ -14,6 +14,7 @@ from typing import Any
 from songbloom.errors import InvalidInput
 
 GUIDANCE = ("h", "global", "none")
+SOLVERS = ("euler", "midpoint", "adams")
 MAX_SEED = 2**63 - 1
 
 
@@ -27,10 +28,13 @@ class SongSettings:
         steps: diffusion steps per block, 1 to 100 (a model may need more than 1).
         top_k: candidates for each sketch token, 1 to 1000; 0 keeps all.
         top_p: 0 to 1; above 0 it replaces top_k.
+        min_p: 0 to 1; drops tokens less likely than this share of the likeliest.
         temperature: of the sketch, 0 (greedy) to 2.
         diffusion_temperature: of the latents, 0 to 1.
         max_duration: longest song in seconds, above 0.
         guidance: what the refiner is guided by: 'h', 'global' or 'none'.
+        guidance_from, guidance_to: flow times, 1 (noise) to 0 (sound), between which 'h' guides.
+        solver: of the flow: 'euler', 'midpoint' or 'adams'; each evaluates it ``steps`` times.
     """
 
     seed: int | None = None
@@ -38,17 +42,25 @@ class SongSettings:
     steps: int | None = None
     top_k: int | None = None
     top_p: float = 0.0
+    min_p: float = 0.0
     temperature: float | None = None
     diffusion_temperature: float | None = None
     max_duration: float | None = None
     guidance: str | None = None
+    guidance_from: float = 1.0
+    guidance_to: float = 0.0
+    solver: str = "euler"
 
     def __post_init__(self) -> None:
         _check_integer("seed", self.seed, 0, MAX_SEED)
         _check_number("cfg_coef", self.cfg_coef, 0, 5)
         _check_integer("steps", self.steps, 1, 100)
         _check_integer("top_k", self.top_k, 0, 1000)
-        _check_number("top_p", self.top_p, 0, 1, optional=False)
+        for name in ("top_p", "min_p", "guidance_from", "guidance_to"):
+            _check_number(name, getattr(self, name), 0, 1, optional=False)
+        if self.guidance_to > self.guidance_from:
+            remedy = f"must not be above guidance_from, {self.guidance_from:g}; time runs from 1 to 0"
+            raise InvalidInput("guidance_to", self.guidance_to, remedy)
         _check_number("temperature", self.temperature, 0, 2)
         _check_number("diffusion_temperature", self.diffusion_temperature, 0, 1)
         _check_number("max_duration", self.max_duration, 0, 3600)
@@ -56,6 +68,8 @@ class SongSettings:
             raise InvalidInput("max_duration", 0, "must be above 0 seconds")
         if self.guidance is not None and self.guidance not in GUIDANCE:
             raise InvalidInput("guidance", self.guidance, f"must be one of {', '.join(GUIDANCE)}")
+        if self.solver not in SOLVERS:
+            raise InvalidInput("solver", self.solver, f"must be one of {', '.join(SOLVERS)}")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> SongSettings:
@@ -94,9 +108,7 @@ class SongRequest:
             remedy = "hold broken characters (lone surrogates); save them as UTF-8"
             raise InvalidInput("lyrics", self.lyrics, remedy) from error
         if not isinstance(self.prompt_wav, (str, Path)) or not str(self.prompt_wav):
-            raise InvalidInput(
-                "prompt_wav", self.prompt_wav, "must name an audio file of at least one second"
-            )
+            raise InvalidInput("prompt_wav", self.prompt_wav, "must name an audio file of at least one second")
         _check_number("prompt_start", self.prompt_start, 0, 36000, optional=False)
         check_idx(self.idx)
 

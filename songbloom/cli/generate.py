@@ -17,7 +17,7 @@ from songbloom.checkpoints.registry import DEFAULT_LOCAL_DIR
 from songbloom.cli.jsonl import read_requests
 from songbloom.cli.terminal import DONE, FAILED, Parser, write_line
 from songbloom.errors import InvalidInput, OutputError
-from songbloom.request import GUIDANCE, SongRequest, SongSettings
+from songbloom.request import GUIDANCE, SOLVERS, SongRequest, SongSettings
 
 if TYPE_CHECKING:
     from songbloom.pipeline import Progress, SongBloom
@@ -62,9 +62,13 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--steps", type=int, help="diffusion steps, 10 to 100; fewer where the model allows it")
     add("--top-k", type=int, help="candidates for each sketch token; 0 keeps all")
     add("--top-p", type=float, default=0.0, help="0 to 1; above 0 it replaces --top-k")
+    add("--min-p", type=float, default=0.0, help="0 to 1; drops tokens below this share of the likeliest")
     add("--temperature", type=float, help="of the sketch, 0 to 2")
     add("--diffusion-temperature", type=float, help="of the sound, 0 to 1")
     add("--guidance", help=f"what the refiner is guided by: {', '.join(GUIDANCE)}")
+    add("--guidance-from", type=float, default=1.0, metavar="T", help="flow time from which 'h' guides (default: 1)")
+    add("--guidance-to", type=float, default=0.0, metavar="T", help="flow time down to which it does (default: 0)")
+    add("--solver", default="euler", help=f"of the flow: {', '.join(SOLVERS)} (default: %(default)s)")
     add("--max-duration", type=float, metavar="S", help="longest song in seconds")
     return parser
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -43,6 +43,9 @@ class ComposeSettings:
     steps: int = 36
     diffusion_temperature: float = 0.95
     guidance: str = "h"
+    guidance_from: float = 1.0  # the refiner is guided at flow times between these two
+    guidance_to: float = 0.0
+    solver: str = "euler"
 
     @property
     def needs_null(self) -> bool:
@@ -267,7 +270,7 @@ def paint(
     """
     songs, s = len(tokens), net.token_embedding(tokens)
     coef = settings.refiner_cfg
-    solve = partial(denoise, steps=settings.steps, temperature=settings.diffusion_temperature)
+    solve = partial(denoise, steps=settings.steps, temperature=settings.diffusion_temperature, solver=settings.solver)
     if settings.guidance == "global" and null_h is not None:
         both = net.refiner.prepare(torch.cat([h, null_h]), s.repeat(2, 1, 1), history.repeat(2, 1, 1))
         latents = solve(lambda x, t: net.refiner(x, t, both), noise.repeat(2, 1, 1))
@@ -279,6 +282,8 @@ def paint(
     paired = net.refiner.prepare(h2, s2, history.repeat(2, 1, 1))
 
     def guided(x: Tensor, t: Tensor) -> Tensor:
+        if not settings.guidance_to <= float(t[0]) <= settings.guidance_from:
+            return net.refiner(x, t, paired[:songs])
         v = net.refiner(x.repeat(2, 1, 1), t.repeat(2), paired)
         return guide(v[:songs], v[songs:], coef)
 
@@ -286,7 +291,7 @@ def paint(
 
 
 def _painting(settings: ComposeSettings) -> Hashable:
-    return settings.refiner_cfg, settings.steps, settings.diffusion_temperature, settings.guidance
+    return replace(settings, max_frames=0, sampling=TokenSampling(), lm_cfg=1.0)
 
 
 @torch.no_grad()

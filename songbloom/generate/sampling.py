@@ -12,11 +12,15 @@ REPETITION_PENALTY = 1.1
 
 @dataclass(frozen=True)
 class TokenSampling:
-    """How tokens are drawn. ``temperature`` <= 0 means greedy; top_p > 0 takes precedence over top_k."""
+    """How tokens are drawn. ``temperature`` <= 0 means greedy; top_p > 0 takes precedence over top_k.
+
+    ``min_p``, of either, drops what is less likely than this share of the likeliest (arXiv:2407.01082).
+    """
 
     temperature: float = 0.9
     top_k: int = 100
     top_p: float = 0.0
+    min_p: float = 0.0
     penalty_repeat: bool = True
     penalty_window: int = 50
 
@@ -36,8 +40,11 @@ def penalize_repeats(logits: Tensor, pool: Tensor, num_pitch: int) -> Tensor:
     return torch.where(seen, logits / REPETITION_PENALTY, logits)
 
 
-def filter_probabilities(probs: Tensor, *, top_k: int, top_p: float) -> Tensor:
-    """Keep the smallest set above ``top_p``, or else every p not below the ``top_k``-th (ties kept); renormalise."""
+def filter_probabilities(probs: Tensor, *, top_k: int, top_p: float, min_p: float = 0.0) -> Tensor:
+    """Keep the smallest set above ``top_p``, or else every p not below the ``top_k``-th (ties kept); of these, those
+    not below ``min_p`` times the largest; renormalise."""
+    if min_p > 0:
+        probs = probs.masked_fill(probs < min_p * probs.amax(-1, keepdim=True), 0.0)
     if top_p > 0:
         ranked, order = probs.sort(dim=-1, descending=True)
         ranked = ranked.masked_fill(ranked.cumsum(-1) - ranked > top_p, 0.0)
@@ -45,7 +52,7 @@ def filter_probabilities(probs: Tensor, *, top_k: int, top_p: float) -> Tensor:
     elif 0 < top_k < probs.shape[-1]:
         threshold = probs.topk(top_k, dim=-1).values[..., -1:]
         probs = probs.masked_fill(probs < threshold, 0.0)
-    else:
+    elif min_p <= 0:
         return probs
     return probs / probs.sum(-1, keepdim=True)
 
@@ -60,5 +67,5 @@ def sample_token(logits: Tensor, sampling: TokenSampling, noise: Tensor) -> Tens
     if sampling.temperature <= 0:
         return logits.argmax(-1)
     probs = (logits / sampling.temperature).softmax(-1)
-    probs = filter_probabilities(probs, top_k=sampling.top_k, top_p=sampling.top_p)
+    probs = filter_probabilities(probs, top_k=sampling.top_k, top_p=sampling.top_p, min_p=sampling.min_p)
     return (probs / noise.to(probs.dtype)).argmax(-1)

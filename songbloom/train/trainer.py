@@ -38,7 +38,7 @@ class TrainSettings:
     weight_decay: float = 0.02
     batch_positions: int = 3000
     flow_blocks: int = 48  # blocks a step the refiner learns from, 0 for labels alone
-    flow_draws: int = 1  # noises and times each of them is seen with in a step
+    flow_draws: int = 1  # noises and times each of them is seen with in a step; 0 trains a prediction alone
     flow_weight: float = 0.5
     refiner_only: bool = False  # leave the language model and its conditions as they are
     guide_weight: float = 0.3

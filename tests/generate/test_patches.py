@@ -214,3 +214,12 @@ def test_an_eight_bit_cache_is_smaller_and_near(net):
     with torch.no_grad():
         exact, near = (net.lm(state.next_input, state.cache) for state in (whole, small))
     assert 0 < (exact - near).norm() / exact.norm() < 0.02
+
+
+def test_guidance_in_an_interval_is_between_none_and_all(net):
+    everywhere, nowhere = make(net, [3]), make(net, [3], replace(SETTINGS, guidance="none"))
+    assert torch.equal(song(make(net, [3], replace(SETTINGS, guidance_to=0.0)))[1], song(everywhere)[1])
+    late = song(make(net, [3], replace(SETTINGS, guidance_from=0.5)))[1]
+    assert not torch.equal(late, song(everywhere)[1]) and not torch.equal(late, song(nowhere)[1])
+    never = song(make(net, [3], replace(SETTINGS, guidance_from=0.01, guidance_to=0.0)))[1]
+    torch.testing.assert_close(never, song(nowhere)[1])

@@ -53,3 +53,12 @@ def test_draws_follow_the_distribution():
     tokens = sample_token(logits, TokenSampling(temperature=1.0, top_k=0), noise)
     shares = tokens.bincount(minlength=3) / 20000
     torch.testing.assert_close(shares, torch.tensor([0.5, 0.3, 0.2]), atol=0.015, rtol=0)
+
+
+def test_min_p_drops_what_is_far_below_the_likeliest():
+    probs = torch.tensor([[0.5, 0.3, 0.15, 0.05]])
+    kept = filter_probabilities(probs, top_k=0, top_p=0.0, min_p=0.4)
+    torch.testing.assert_close(kept, torch.tensor([[0.625, 0.375, 0.0, 0.0]]))
+    assert torch.equal(filter_probabilities(probs, top_k=0, top_p=0.0, min_p=0.0), probs)
+    both = filter_probabilities(probs, top_k=1, top_p=0.0, min_p=0.4)
+    torch.testing.assert_close(both, torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
