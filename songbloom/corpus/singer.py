@@ -29,7 +29,7 @@ SPECTRUM = ("lh", "theta", "ln", "lr", "phi")
 # that pause stops lose their closure and words run into each other.
 SPACE_LIMITS = {False: (3, 6), True: (5, 8)}
 LEAD_FRAMES, TAIL_FRAMES = 2, 4
-VIBRATO_AFTER_S, VIBRATO_SEMITONES = 0.2, 0.3
+VIBRATO_AFTER_S, VIBRATO_SEMITONES, VIBRATO_HERTZ = 0.2, 0.3, 5.4
 
 Floats = NDArray[np.float32]
 
@@ -206,7 +206,7 @@ class Singer:
             begin = event.start_s + VIBRATO_AFTER_S
             held = (time >= begin) & (time < end)
             depth = np.clip((time[held] - begin) / 0.25, 0, 1) * VIBRATO_SEMITONES
-            pitch[held] += depth * np.sin(2 * np.pi * (5.4 + 0.3 * rng.standard_normal()) * (time[held] - begin))
+            pitch[held] += depth * np.sin(2 * np.pi * VIBRATO_HERTZ * (time[held] - begin))
         drift = np.cumsum(rng.standard_normal(total)) * 0.004
         return pitch + np.clip(drift - drift.mean(), -0.1, 0.1)
 
