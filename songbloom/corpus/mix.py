@@ -83,7 +83,7 @@ def ducking(voice: Floats) -> Floats:
     blocks = max(1, len(voice) // hop)
     power = np.square(voice[: blocks * hop]).reshape(blocks, -1).mean(axis=1)
     sounds = (power > 1e-4 * power.max()).astype(np.float32) if power.max() > 0 else np.zeros(blocks, np.float32)
-    smooth = np.convolve(sounds, np.hanning(32)[1:-1] / np.hanning(32).sum(), mode="same")
+    smooth = np.convolve(sounds, np.hanning(32)[1:-1] / np.hanning(32).sum(), mode="same")[:blocks]
     at = (np.arange(blocks) + 0.5) * hop
     return (10 ** (-DUCK_DB * np.interp(np.arange(len(voice)), at, smooth) / 20)).astype(np.float32)
 

@@ -8,8 +8,7 @@ import pytest
 
 from songbloom.corpus.band import play
 from songbloom.corpus.compose import compose
-from songbloom.corpus.mix import weigh, weighed_loudness
-from songbloom.corpus.mix import DUCK_DB, ducking
+from songbloom.corpus.mix import DUCK_DB, ducking, weigh, weighed_loudness
 from songbloom.corpus.phones import VOWELS
 from songbloom.corpus.score import Score
 from songbloom.corpus.settings import STYLES, VOICES, CorpusSettings
