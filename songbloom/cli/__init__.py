@@ -22,6 +22,7 @@ COMMANDS = {
     "corpus": "compose and sing songs to train on",
     "train": "train the bundled model",
     "evaluate": "measure a model on held-out lyrics and clips",
+    "serve": "serve songs over HTTP",
 }
 
 

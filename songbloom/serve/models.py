@@ -1,0 +1,74 @@
+"""The model a worker has loaded, and the wish that it load another."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from songbloom.errors import SongBloomError
+from songbloom.serve.composer import Composer
+from songbloom.serve.database import read_value
+
+log = logging.getLogger(__name__)
+
+_TRY_AGAIN_S = 10.0
+
+
+class LoadedModel:
+    """One composer at a time; a job that needs another model has it loaded."""
+
+    def __init__(self, load: Callable[[str], Composer], first: str) -> None:
+        self._load, self._wanted = load, first
+        self._composer: Composer | None = None
+        self._lock = threading.Lock()
+        self._asked: int | None = None
+        self._try_at = 0.0
+        self.problem: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        """Of the model that is loaded."""
+        composer = self._composer
+        return None if composer is None else composer.name
+
+    def get(self, name: str) -> Composer:
+        """The composer of the model ``name``.
+
+        Raises:
+            SongBloomError: it cannot be loaded.
+        """
+        with self._lock:
+            if self._composer is None or self._composer.name != name:
+                self._composer = None  # two models may be more than the memory holds
+                self._composer = self._load(name)
+            return self._composer
+
+    def prepare(self) -> None:
+        """Load the wanted model; a failure is kept in ``problem`` for all to see."""
+        if self._composer is not None and self._composer.name == self._wanted:
+            return
+        if time.monotonic() < self._try_at:
+            return
+        try:
+            self.get(self._wanted)
+            self.problem = None
+        except (SongBloomError, OSError) as error:
+            if self.problem is None:
+                log.error("cannot load %s: %s", self._wanted, error)
+            self.problem = str(error)
+            self._try_at = time.monotonic() + _TRY_AGAIN_S
+
+    def follow(self, connection: sa.Connection) -> None:
+        """Read which model is asked for (perhaps the same again); :meth:`prepare` loads it."""
+        asked, wanted = read_value(connection, "load") or 0, read_value(connection, "model") or self._wanted
+        again = self._asked is not None and asked != self._asked
+        self._asked = asked
+        if again and self._lock.acquire(blocking=False):
+            self._composer = None  # read its files again
+            self._lock.release()
+        if again or wanted != self._wanted:
+            self._wanted, self._try_at = wanted, 0.0

@@ -1,0 +1,296 @@
+"""The parts of the service one by one, without a server."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from songbloom.errors import InvalidInput
+from songbloom.request import SongSettings
+from songbloom.serve import heartbeat, retention, storage, uploads
+from songbloom.serve.claims import Claim, Superseded
+from songbloom.serve.composer import Block
+from songbloom.serve.database import connect, jobs, migrate
+from songbloom.serve.errors import Invalid, NotFound, Unavailable
+from songbloom.serve.jobs import JobService
+from songbloom.serve.records import FAILED, SongOrder
+from songbloom.serve.settings import ServeSettings
+from songbloom.serve.slots import worker_slot
+from songbloom.serve.song_work import SongWork
+from songbloom.serve.sound import byte_range
+from songbloom.serve.storage import Storage
+from songbloom.serve.supervisor import Supervisor
+from tests.serve.fake_worker import FakeComposer
+
+ORDER = SongOrder("hello", SongSettings(seed=1, max_duration=1.5), format="wav")
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory) -> Path:
+    """A database file with its tables, to be copied: making them takes a second."""
+    settings = ServeSettings(data_dir=tmp_path_factory.mktemp("template"))
+    engine = connect(settings)
+    migrate(settings, engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    return settings.data_dir / "jobs.sqlite"
+
+
+@pytest.fixture
+def service(migrated, tmp_path):
+    (tmp_path / "jobs.sqlite").write_bytes(migrated.read_bytes())
+    settings = ServeSettings(data_dir=tmp_path)
+    engine = connect(settings)
+    yield JobService(settings, engine, Storage.of(settings))
+    engine.dispose()
+
+
+def _job(service: JobService, clip: Path, **changes: object) -> str:
+    job, _ = service.submit("ada", ORDER, clip)
+    if changes:
+        with service.engine.begin() as connection:
+            connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(**changes))
+        service.storage.write(storage.audio_key(job.id, 0, "wav"), b"sound")
+    return job.id
+
+
+# settings
+
+
+def test_settings_come_from_options_then_variables_then_defaults():
+    environment = {"SONGBLOOM_PORT": "9000", "SONGBLOOM_MODEL": "a", "SONGBLOOM_DATA_DIR": "/x"}
+    settings = ServeSettings.read({"port": 1234, "model": None}, environment)
+    assert (settings.port, settings.model, settings.data_dir) == (1234, "a", Path("/x"))
+    assert ServeSettings.read({}, settings.environment()) == settings
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"PORT": "x"}, {"PORT": "70000"}, {"KEEP_DAYS": "nan"}, {"AUTH": "no"}, {"DATABASE_URL": "mysql://u:secret@x/y"}],
+)
+def test_bad_settings_are_refused_without_telling_secrets(environment):
+    with pytest.raises(InvalidInput) as caught:
+        ServeSettings.read({}, {f"SONGBLOOM_{name}": value for name, value in environment.items()})
+    assert "secret" not in str(caught.value)
+
+
+# storage
+
+
+def test_a_file_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    store = Storage(str(tmp_path / "s"))
+    store.write("jobs/a/x", b"old")
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        store.write("jobs/a/x", b"new")
+    assert store.read("jobs/a/x") == b"old"
+    assert [path.name for path in (tmp_path / "s/jobs/a").iterdir()] == ["x"]
+
+
+def test_any_fsspec_url_will_do():
+    store = Storage("memory://songs")
+    job_id = storage.new_job_id()
+    store.write(storage.block_key(job_id, 0, 0), b"x")
+    assert list(store.job_ids()) == [job_id] and store.size(storage.block_key(job_id, 0, 0)) == 1
+    store.check()
+    store.remove_job(job_id)
+    assert list(store.job_ids()) == [] and not store.exists(storage.block_key(job_id, 0, 0))
+    with pytest.raises(FileNotFoundError):
+        store.read(storage.block_key(job_id, 0, 0))
+
+
+def test_blocks_come_back_as_they_were():
+    block = Block(np.arange(16), np.ones((4, 16), np.float32), np.zeros((5, 2), np.int16), 48000)
+    again = Block.from_bytes(block.to_bytes())
+    for field in dataclasses.fields(Block):
+        assert np.array_equal(getattr(again, field.name), getattr(block, field.name))
+
+
+@pytest.mark.parametrize(
+    ("header", "size", "expected"),
+    [
+        ("bytes=0-9", 100, (0, 9)), ("bytes=90-", 100, (90, 99)), ("bytes=-10", 100, (90, 99)),
+        ("bytes=5-500", 100, (5, 99)), ("bytes=-500", 100, (0, 99)), ("bytes=7-", None, (7, None)),
+        ("bytes=9-5", 100, None), ("bytes=-0", 100, None), ("bytes=a-b", 100, None), ("bytes=0-1,5-6", 100, None),
+        ("bytes=-5", None, None), ("", 100, None), (None, 100, None),
+    ],
+)  # fmt: skip
+def test_ranges(header, size, expected):
+    assert byte_range(header, size) == expected
+    with pytest.raises(ValueError, match="100"):
+        byte_range("bytes=100-", 100)
+
+
+# uploads
+
+
+def test_a_file_that_hangs_its_decoder_does_not_hang_the_service(tmp_path, clip, monkeypatch):
+    taken = uploads.Uploads(ServeSettings(data_dir=tmp_path), timeout_s=0.5)
+    with clip.open("rb") as file, taken.checked(file, 0.0) as copy:
+        assert copy.read_bytes() == clip.read_bytes() and "uploads" in str(copy)
+    assert list(taken.folder.iterdir()) == []
+    sleeper = tmp_path / "bin"
+    sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
+    sleeper.chmod(0o700)
+    taken.close()
+    taken = uploads.Uploads(ServeSettings(data_dir=tmp_path), timeout_s=0.5)
+    monkeypatch.setattr(sys, "executable", str(sleeper))
+    began = time.monotonic()
+    with clip.open("rb") as file, pytest.raises(Invalid, match="cannot be decoded"), taken.checked(file, 0.0):
+        pass
+    assert time.monotonic() - began < 20 and list(taken.folder.iterdir()) == []
+    taken.close()
+
+
+# claims and attempts
+
+
+def test_only_the_last_to_take_a_job_may_write(service, clip):
+    job_id = _job(service, clip)
+    first = Claim.take(service.engine, job_id, "w1")
+    second = Claim.take(service.engine, job_id, "w2")
+    assert first is not None and second is not None and second.job.attempts == 2
+    with pytest.raises(Superseded):
+        first.wanted()
+    with pytest.raises(Superseded):
+        first.end(FAILED)
+    assert second.end(FAILED, error={"message": "x"}) is False
+    assert second.end(FAILED, error={"message": "x"}) is False  # the answer was lost and is asked for again
+    assert Claim.take(service.engine, job_id, "w3") is None
+    assert service.get("ada", job_id).error == {"message": "x"}
+
+
+def test_a_damaged_block_is_made_again(service, clip):
+    job_id = _job(service, clip)
+    claim = Claim.take(service.engine, job_id, "w")
+    assert claim is not None
+    service.storage.write(storage.block_key(job_id, 0, 0), b"not a block")
+    SongWork(claim, service.storage, FakeComposer, lambda: False, max_attempts=3).run()
+    assert service.get("ada", job_id).status == "completed"
+
+
+def test_a_lost_clip_fails_the_job(service, clip):
+    job_id = _job(service, clip)
+    claim = Claim.take(service.engine, job_id, "w")
+    assert claim is not None
+    service.storage.remove(storage.prompt_key(job_id))
+    SongWork(claim, service.storage, FakeComposer, lambda: False, max_attempts=3).run()
+    job = service.get("ada", job_id)
+    assert job.status == "failed" and job.error is not None and "clip" in job.error["message"]
+
+
+# heartbeat
+
+
+def test_a_silent_workers_job_is_handed_on_once(service, clip):
+    now = [0.0]
+    watches = [heartbeat.Watch(service.engine, 15, clock=lambda: now[0]) for _ in range(2)]
+    lively, silent = _job(service, clip), _job(service, clip)
+    Claim.take(service.engine, lively, "lively")
+    Claim.take(service.engine, silent, "silent")
+    for worker in ("lively", "silent"):
+        heartbeat.beat(service.engine, worker, "m", None)
+    handed: list[str] = []
+    while now[0] < 40:
+        heartbeat.beat(service.engine, "lively", "m", None)
+        for watch in watches:
+            handed += heartbeat.hand_over_lost(service.engine, service.queue, watch)
+        if now[0] < 14:
+            assert handed == []
+        now[0] += 2
+    assert handed == [silent]
+    assert service.get("ada", silent).status == "pending" and service.get("ada", lively).status == "processing"
+    assert set(watches[0].ready()) == {"lively"}
+
+
+def test_an_outage_is_no_silence(service, clip):
+    now = [0.0]
+    watch = heartbeat.Watch(service.engine, 15, clock=lambda: now[0])
+    job_id = _job(service, clip)
+    Claim.take(service.engine, job_id, "w")
+    heartbeat.beat(service.engine, "w", None, None)
+    for _ in range(8):
+        heartbeat.hand_over_lost(service.engine, service.queue, watch)
+        now[0] += 2
+    now[0] += 60  # nothing was seen meanwhile, as when the database is away or the machine sleeps
+    for _ in range(7):
+        assert heartbeat.hand_over_lost(service.engine, service.queue, watch) == []
+        now[0] += 2
+
+
+def test_a_job_without_a_queue_entry_gets_one(service, clip):
+    now = [0.0]
+    watch = heartbeat.Watch(service.engine, 1, clock=lambda: now[0])
+    job_id = _job(service, clip, created=time.time() - 100)
+    service.queue.forget([job_id])
+    for _ in range(3):
+        heartbeat.hand_over_lost(service.engine, service.queue, watch)
+        now[0] += 1
+    found = service.queue._client.list_workflows(workflow_ids=[job_id])
+    assert [entry.status for entry in found] == ["ENQUEUED"]
+
+
+# retention
+
+
+def test_old_jobs_go_and_then_the_oldest_beyond_the_quota(service, clip):
+    day, now = 86400, time.time()
+    done = {"status": "completed", "bytes": 400}
+    old = _job(service, clip, finished=now - 40 * day, **done)
+    third, second, first = (_job(service, clip, finished=now - days * day, **done) for days in (3, 2, 1))
+    waiting = _job(service, clip)
+    service.settings = dataclasses.replace(service.settings, keep_days=30, quota_gb=1e-6)  # 1000 bytes
+    assert set(retention.sweep(service)) == {old, third}
+    assert set(service.storage.job_ids()) == {first, second, waiting}
+    with pytest.raises(NotFound):
+        service.get("ada", old)
+
+
+def test_stray_files_go_and_new_ones_stay(service, clip):
+    kept = _job(service, clip)
+    old = "0" * 12 + "a" * 20  # an id of 1970
+    fresh = storage.new_job_id()  # a job being submitted now
+    for job_id in (old, fresh):
+        service.storage.write(storage.prompt_key(job_id), b"x")
+    assert retention.sweep(service) == [old]
+    assert set(service.storage.job_ids()) == {kept, fresh}
+
+
+# processes
+
+
+def test_each_worker_has_a_slot_of_its_own(tmp_path):
+    with worker_slot(tmp_path) as first:
+        with worker_slot(tmp_path) as second:
+            assert first != second
+        with worker_slot(tmp_path) as third:
+            assert third == second
+    with worker_slot(tmp_path) as again:
+        assert again == first
+    with worker_slot(tmp_path / "other") as elsewhere:
+        assert elsewhere != first
+
+
+def test_a_worker_that_does_not_stop_is_killed(tmp_path):
+    code = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    supervisor = Supervisor(ServeSettings(data_dir=tmp_path), [sys.executable, "-c", code], grace_s=0.5)
+    supervisor.start()
+    time.sleep(0.3)
+    began = time.monotonic()
+    supervisor.stop()
+    assert time.monotonic() - began < 30
+
+
+def test_a_database_that_cannot_be_reached_is_unavailable(tmp_path):
+    settings = ServeSettings(data_dir=tmp_path, database_url="postgresql://x@127.0.0.1:1/x")
+    service = JobService(settings, connect(settings), Storage.of(settings))
+    with pytest.raises(Unavailable):
+        service.get("ada", "x")
