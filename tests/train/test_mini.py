@@ -61,7 +61,8 @@ def test_encoding_again_adds_nothing(corpus, autoencoder, store):
 
 
 def test_train_export_and_sing(store, autoencoder, corpus, tmp_path, monkeypatch):
-    small = replace(mini.net_config(), predictor=32, dim=64, num_heads=2, lm_layers=3, diff_layers=1, timestep_features=16)
+    sizes = {"dim": 64, "num_heads": 2, "lm_layers": 3, "diff_layers": 1, "timestep_features": 16, "predictor": 32}
+    small = replace(mini.net_config(), **sizes)
     monkeypatch.setattr(mini, "net_config", lambda: small)
     settings = TrainSettings(minutes=0.01, batch_positions=400, flow_blocks=2, warmup_steps=1)
     mini.pretrain_labels(tmp_path / "labels", replace(settings, flow_blocks=0))
