@@ -21,7 +21,6 @@ def build_parser() -> argparse.ArgumentParser:
     add("--quantization", choices=("none", "int8", "int4"), type=str.lower, default="none", help="not available yet")
     add("--optimization-level", choices=("minimal", "standard", "aggressive"), default="standard",
         help="aggressive is not available yet (default: %(default)s)")  # fmt: skip
-    add("--batch-size", type=int, default=1, help="more than 1 is not available yet (default: %(default)s)")
     return parser
 
 
@@ -30,14 +29,10 @@ def run(options: argparse.Namespace) -> int:
         value = getattr(options, name)
         if not low <= value <= high:
             raise InvalidInput(name, value, f"must be from {low} to {high}")
-    if options.batch_size < 1:
-        raise InvalidInput("batch_size", options.batch_size, "must be 1 or more")
     if options.quantization != "none":
         raise NotAvailable(f"--quantization {options.quantization} is not available yet; use --dtype bfloat16")
     if options.optimization_level == "aggressive":
         raise NotAvailable("--optimization-level aggressive is not available yet; use standard")
-    if options.batch_size > 1:
-        raise NotAvailable("--batch-size above 1 is not available yet; songs are made one after the other")
     if options.input_jsonl is None and options.lyrics is None and options.prompt_wav is None:
         options.input_jsonl = Path("example/test.jsonl")
     return generate.run(options)

@@ -44,13 +44,28 @@ def spectral_distance_db(a: NDArray[np.float64], b: NDArray[np.float64]) -> floa
     return float(np.sqrt(np.mean((a - b) ** 2)))
 
 
-def nearest(features: NDArray[np.float64], labelled: Sequence[tuple[str, NDArray[np.float64]]]) -> str:
-    """The label of the nearest class mean, features scaled by their spread over ``labelled``."""
+def nearest(
+    features: NDArray[np.float64], labelled: Sequence[tuple[str, NDArray[np.float64]]], *, shrinkage: float = 0.3
+) -> str:
+    """The label of the nearest class mean, distances measured by how songs of one class differ (Mahalanobis).
+
+    Args:
+        features: [d] of one song.
+        labelled: songs of known class; two or more.
+        shrinkage: 0 trusts the measured covariance within classes, 1 takes features as independent and equally telling.
+    """
     values = np.stack([f for _, f in labelled])
-    spread = values.std(0) + 1e-6
+    centre, spread = values.mean(0), values.std(0) + 1e-6
+    values = (values - centre) / spread
     labels = sorted({label for label, _ in labelled})
-    means = [values[[i for i, (name, _) in enumerate(labelled) if name == label]].mean(0) for label in labels]
-    return labels[int(np.argmin([np.sum(((features - mean) / spread) ** 2) for mean in means]))]
+    means = np.stack([values[[label == name for label, _ in labelled]].mean(0) for name in labels])
+    rest = values - means[[labels.index(label) for label, _ in labelled]]
+    within = rest.T @ rest / len(values)
+    # The small constant is for classes without any spread.
+    level = np.trace(within) / len(within) + 1e-6
+    within = (1 - shrinkage) * within + shrinkage * level * np.eye(len(within))
+    away = (features - centre) / spread - means
+    return labels[int(np.argmin((away * np.linalg.solve(within, away.T).T).sum(1)))]
 
 
 def edit_distance(said: Sequence[int], wanted: Sequence[int]) -> int:

@@ -1,6 +1,6 @@
-"""``songbloom evaluate``: songs from held-out lyrics and clips, measured against the corpus' own rendering of them.
+"""``songbloom evaluate``: songs from held-out lyrics and clips, measured beside the corpus' own rendering of them.
 
-Lyrics, melodies and clips come from :mod:`songbloom.corpus` with words and seeds that no training song has.
+All songs are made before any is measured, so that the memory reported is that of making songs.
 """
 
 from __future__ import annotations
@@ -14,56 +14,42 @@ from typing import Any
 
 import numpy as np
 
-from songbloom.audio import longest_silence_s, write
-from songbloom.corpus.compose import compose
-from songbloom.corpus.phones import PHONE_INDEX
+from songbloom.audio import resample
 from songbloom.corpus.render import SAMPLE_RATE, Studio
-from songbloom.corpus.score import Score
-from songbloom.corpus.settings import STYLES, VOICES, CorpusSettings
-from songbloom.evaluate.measures import nearest, runs, spectral_distance_db, spectral_features
-from songbloom.evaluate.recogniser import Recogniser, phone_error_rate, sung_phones
-from songbloom.pipeline import SongBloom
+from songbloom.corpus.timing import FRAME_S
+from songbloom.errors import NotAvailable
+from songbloom.evaluate.cost import peak_memory_gb
+from songbloom.evaluate.held_out import HeldOutSong, held_out_song, write_clip
+from songbloom.evaluate.judge import Judge, Performance, SongMeasures, listen_to_references
+from songbloom.evaluate.stages import STAGES, stage_audio
+from songbloom.evaluate.summary import summarise
+from songbloom.evaluate.targets import MEASURES
+from songbloom.evaluate.words import INSTALL, Listener, WordErrors, pooled_rate
+from songbloom.pipeline import Prepared, SongBloom
 from songbloom.request import SongRequest, SongSettings
 from songbloom.song import Song
-from songbloom.train.sketch_codes import NUM_CODES, pitches_of
-
-FIRST_SEED = 500_000
+from songbloom.train.examples import example_from_score
+from songbloom.train.sketch_codes import NUM_CODES
 
 
 @dataclass(frozen=True)
-class SongMeasures:
-    """One evaluated song.
+class Made:
+    """A song of the model; ``song.audio`` is read from a file when it is needed."""
 
-    ``phone_error_sketch`` is that of its tokens (None where the model's tokens are not the bundled kind),
-    ``phone_error_audio`` that of the recogniser on its audio, ``phone_error_corpus`` that of the recogniser on the
-    corpus' own song of the same lyrics. ``distance_*`` are spectral distances in dB to that song and to white noise.
-    """
-
-    style: str
-    style_found: str
-    seconds: float
-    expected_s: float
-    ended: bool
-    phone_error_sketch: float | None
-    phone_error_audio: float
-    phone_error_corpus: float
-    pitch: float | None  # mean MIDI note sung, by the tokens
-    pitch_corpus: float
-    distance_corpus: float
-    distance_noise: float
-    longest_silence_s: float
-    peak: float  # full scale is 1; a song is scaled down when it is saved
-    finite: bool
+    asked: HeldOutSong
+    prepared: Prepared
+    song: Song
     speed: float  # seconds of computing a second of song
 
 
-def lyrics_text(score: Score) -> str:
-    """The score's lyrics as a user would write them."""
-    parts = []
-    for section, (name, lines) in zip(score.sections, score.text, strict=True):
-        seconds = f" {max(1, round(section.end_s - section.start_s))}s" if not lines else ""
-        parts.append("\n".join([f"[{name}{seconds}]", *lines]))
-    return "\n\n".join(parts)
+@dataclass(frozen=True)
+class Row:
+    """One evaluated song; ``stages`` has the word errors of each stage heard."""
+
+    made: Made
+    model: SongMeasures
+    corpus: SongMeasures
+    stages: dict[str, WordErrors]
 
 
 def evaluate(
@@ -71,129 +57,156 @@ def evaluate(
     songs: int,
     *,
     settings: SongSettings | None = None,
+    stages: bool = False,
+    size_mb: float | None = None,
+    studio: Studio | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Measure ``songs`` songs of ``model``; needs the extra ``corpus``.
+    """Measure ``songs`` songs of ``model``; needs the extra ``corpus``, and ``evaluate`` to hear words.
+
+    Args:
+        settings: of generation; song k has their seed (0 by default) + k.
+        stages: also tell where words get lost (:mod:`songbloom.evaluate.stages`).
+        size_mb: of the model's files, to be reported.
+        studio: renders the corpus' songs.
+        progress: called with the steps done and their number; each song is one to make and one to measure.
 
     Returns:
-        Plain JSON types: ``summary`` and one entry of ``songs`` each.
+        Plain JSON types: ``measures`` by name with the values of ``model`` and ``corpus`` and the ``target``,
+        ``not_measured`` by name with the reason, ``stages`` (word error rates by stage, None if not asked for), and
+        one entry of ``songs`` each.
+
+    Raises:
+        NotAvailable: the packages of the extra ``corpus`` are missing.
     """
+    studio, step = studio or Studio(), _steps(progress, 2 * songs)
     settings = settings or SongSettings()
-    studio, recogniser = Studio(), Recogniser()
-    rng = np.random.default_rng(0)
-    noise = spectral_features(rng.standard_normal((2, 10 * SAMPLE_RATE)).astype(np.float32), SAMPLE_RATE)
-    references = _references(studio)
-    rows: list[SongMeasures] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(songs):
-            score = _held_out(number)
-            request = SongRequest(
-                lyrics=lyrics_text(score),
-                prompt_wav=_clip(studio, score, Path(folder)),
-                idx=f"evaluate_{number}",
-                settings=replace(settings, seed=number if settings.seed is None else settings.seed + number),
-            )
-            prepared = model.prepare(request)
-            began = time.monotonic()
-            song = model.generate(prepared)
-            took = time.monotonic() - began
-            features = spectral_features(song.audio, song.sample_rate)
-            reference = studio.render(score)
-            corpus = spectral_features(reference, SAMPLE_RATE)
-            wanted = runs([PHONE_INDEX[event.phone] for event in score.phones])
-            heard = recogniser.phones(song.audio, song.sample_rate)
-            heard_corpus = recogniser.phones(reference, SAMPLE_RATE)
-            rows.append(
-                SongMeasures(
-                    style=score.card.style,
-                    style_found=nearest(features, references),
-                    seconds=round(song.seconds, 2),
-                    expected_s=round(score.duration_s, 2),
-                    ended=song.ended,
-                    phone_error_sketch=_sketch_error(model, song, wanted),
-                    phone_error_audio=round(phone_error_rate(heard, wanted), 3),
-                    phone_error_corpus=round(phone_error_rate(heard_corpus, wanted), 3),
-                    pitch=_mean_pitch(model, song),
-                    pitch_corpus=round(float(np.mean([event.midi_pitch for event in score.phones])), 1),
-                    distance_corpus=round(spectral_distance_db(features, corpus), 2),
-                    distance_noise=round(spectral_distance_db(features, noise), 2),
-                    longest_silence_s=round(longest_silence_s(song.audio, song.sample_rate), 2),
-                    peak=round(float(np.abs(song.audio).max()), 2),
-                    finite=bool(np.isfinite(song.audio).all()),
-                    speed=round(took / song.seconds, 3),
-                )
-            )
-            if progress is not None:
-                progress(number + 1, songs)
-    return {"model": model.name, "summary": _summary(rows, references, noise), "songs": [asdict(r) for r in rows]}
+    # Windows cannot remove files that are still mapped.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        made = [_make(model, held_out_song(n), settings, studio, Path(folder), step) for n in range(songs)]
+        memory_gb = peak_memory_gb()
+        listener, not_measured = _listener()
+        judge = Judge(listen_to_references(studio), listener)
+        rows = [_measure(model, one, judge, studio, stages and listener is not None, step) for one in made]
+    asked = [one.asked for one in made]
+    own = summarise(asked, [row.model for row in rows])
+    own |= {"speed": float(np.median([one.speed for one in made])), "memory_gb": memory_gb, "size_mb": size_mb}
+    corpus = summarise(asked, [row.corpus for row in rows])
+    measures = {m.name: {"model": own.get(m.name), "corpus": corpus.get(m.name), "target": m.target} for m in MEASURES}
+    lost = {name: pooled_rate([row.stages[name] for row in rows if name in row.stages]) for name in STAGES}
+    result = {
+        "model": model.name,
+        "measures": measures,
+        "not_measured": not_measured,
+        "stages": lost if stages else None,
+        "songs": [_plain_row(row) for row in rows],
+    }
+    rounded: dict[str, Any] = _rounded(result)
+    return rounded
 
 
-def _held_out(number: int) -> Score:
-    style, voice = STYLES[number % len(STYLES)], list(VOICES)[number % len(VOICES)]
-    settings = CorpusSettings(held_out=True, styles=(style,), voices=(voice,), duration_s=(20.0, 40.0))
-    return compose(FIRST_SEED + number, settings)
+def _steps(progress: Callable[[int, int], None] | None, total: int) -> Callable[[], None]:
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    return step
 
 
-def _clip(studio: Studio, score: Score, folder: Path) -> Path:
-    """10 s of another song of the same band."""
-    twin = compose(FIRST_SEED * 2 + score.seed, CorpusSettings(held_out=True, duration_s=(16.0, 24.0)), card=score.card)
-    start = int(max(0.0, min(twin.phones[0].start_s - 1, twin.duration_s - 10)) * SAMPLE_RATE)
-    path = folder / f"clip_{score.seed}.wav"
-    write(path, studio.render(twin)[:, start : start + 10 * SAMPLE_RATE], SAMPLE_RATE)
-    return path
+def _listener() -> tuple[Listener | None, dict[str, str]]:
+    """A listener, and what is not measured for want of one."""
+    try:
+        return Listener(), {}
+    except NotAvailable:
+        return None, dict.fromkeys(("wer", "wer_mean"), f"not measured: {INSTALL}")
 
 
-def _references(studio: Studio, per_style: int = 3) -> list[tuple[str, np.ndarray]]:
-    """Features of corpus songs of every style, other than those evaluated."""
-    found = []
-    for style in STYLES:
-        for k in range(per_style):
-            settings = CorpusSettings(held_out=True, styles=(style,), duration_s=(16.0, 24.0))
-            score = compose(FIRST_SEED * 3 + 100 * STYLES.index(style) + k, settings)
-            found.append((style, spectral_features(studio.render(score), SAMPLE_RATE)))
-    return found
+def _make(
+    model: SongBloom, asked: HeldOutSong, settings: SongSettings, studio: Studio, folder: Path, step: Callable[[], None]
+) -> Made:
+    request = SongRequest(
+        lyrics=asked.lyrics,
+        prompt_wav=write_clip(studio, asked.score, folder),
+        idx=f"evaluate_{asked.number}",
+        settings=replace(settings, seed=(settings.seed or 0) + asked.number),
+    )
+    prepared = model.prepare(request)
+    began = time.monotonic()
+    song = model.generate(prepared)
+    took = time.monotonic() - began
+    # Only one song's audio is kept in memory, whatever their number.
+    path = folder / f"song_{asked.number}.npy"
+    np.save(path, song.audio)
+    kept = replace(song, audio=np.load(path, mmap_mode="r"))
+    step()
+    return Made(asked, prepared, kept, took / song.seconds)
 
 
-def _mean_pitch(model: SongBloom, song: Song) -> float | None:
-    """Mean MIDI note of the tokens with voice; None for models whose tokens are not the bundled kind."""
-    pitches = pitches_of(song.tokens)
-    if model.config.net.num_pitch != NUM_CODES or not (pitches >= 0).any():
-        return None
-    return round(float(pitches[pitches >= 0].mean()), 1)
+def _measure(model: SongBloom, made: Made, judge: Judge, studio: Studio, stages: bool, step: Callable[[], None]) -> Row:
+    score, song = made.asked.score, made.song
+    audio = np.array(song.audio)
+    corpus_audio = studio.render(score)
+    frame_rate = model.vae.sample_rate / model.vae.downsampling_ratio
+    own = Performance(
+        audio=audio,
+        sample_rate=song.sample_rate,
+        codes=song.tokens if model.config.net.num_pitch == NUM_CODES else None,
+        tokens=song.tokens,
+        frame_rate=frame_rate,
+        phonemes=song.phonemes,
+        words=made.asked.words,
+        seconds_per_tag=model.config.seconds_per_tag,
+        ended=song.ended,
+    )
+    true_tokens = example_from_score(score, 1 / FRAME_S, 1).tokens
+    true = Performance(
+        audio=corpus_audio,
+        sample_rate=SAMPLE_RATE,
+        codes=true_tokens,
+        tokens=true_tokens,
+        frame_rate=1 / FRAME_S,
+        phonemes=score.lyrics,
+        words=made.asked.words,
+        seconds_per_tag=1.0,
+        ended=True,
+    )
+    measured, measured_corpus = judge.measure(own, corpus_audio), judge.measure(true, corpus_audio)
+    heard = {"corpus": measured_corpus.errors, "song": measured.errors}
+    if stages and made.asked.words:
+        fitting = resample(corpus_audio, SAMPLE_RATE, model.vae.sample_rate)
+        for name, part in stage_audio(model, made.prepared, score, fitting).items():
+            heard[name] = judge.errors(part, model.vae.sample_rate, made.asked.words)
+    step()
+    return Row(made, measured, measured_corpus, {name: found for name, found in heard.items() if found is not None})
 
 
-def _sketch_error(model: SongBloom, song: Song, wanted: list[int]) -> float | None:
-    """Phone error rate of the tokens themselves; None for models whose tokens are not the bundled kind."""
-    if model.config.net.num_pitch != NUM_CODES:
-        return None
-    return round(phone_error_rate(sung_phones(song.tokens), wanted), 3)
-
-
-def _summary(rows: list[SongMeasures], references: list[tuple[str, np.ndarray]], noise: np.ndarray) -> dict[str, Any]:
-    """Means over the songs; ``style_corpus`` is how often the style measure is right on corpus songs left out."""
-    left_out = [
-        nearest(features, references[:i] + references[i + 1 :]) == style
-        for i, (style, features) in enumerate(references)
-    ]
-    sketch = [r.phone_error_sketch for r in rows if r.phone_error_sketch is not None]
-    pitches = np.array([(r.pitch, r.pitch_corpus) for r in rows if r.pitch is not None])
+def _plain_row(row: Row) -> dict[str, Any]:
+    score = row.made.asked.score
     return {
-        "songs": len(rows),
-        "phone_error_sketch": round(float(np.mean(sketch)), 3) if sketch else None,
-        "phone_error_audio": round(float(np.mean([r.phone_error_audio for r in rows])), 3),
-        "phone_error_corpus": round(float(np.mean([r.phone_error_corpus for r in rows])), 3),
-        "pitch_correlation": round(float(np.corrcoef(pitches.T)[0, 1]), 3) if len(pitches) > 2 else None,
-        "style": _share(r.style == r.style_found for r in rows),
-        "style_corpus": _share(left_out),
-        "distance_corpus_db": round(float(np.mean([r.distance_corpus for r in rows])), 2),
-        "distance_noise_db": round(float(np.mean([r.distance_noise for r in rows])), 2),
-        "corpus_distance_noise_db": round(float(np.mean([spectral_distance_db(f, noise) for _, f in references])), 2),
-        "ended": _share(r.ended for r in rows),
-        "length_within_25_percent": _share(abs(r.seconds / r.expected_s - 1) <= 0.25 for r in rows),
-        "clean": _share(r.finite and r.longest_silence_s < 1.5 for r in rows),
-        "speed": round(float(np.median([r.speed for r in rows])), 3),
+        "number": row.made.asked.number,
+        "style": score.card.style,
+        "voice": score.card.voice,
+        "bpm": score.bpm,
+        "key": score.card.key,
+        "mode": score.card.mode,
+        "expected_s": score.duration_s,
+        "speed": row.made.speed,
+        "model": asdict(row.model),
+        "corpus": asdict(row.corpus),
+        "stages": {name: found._asdict() for name, found in row.stages.items()},
     }
 
 
-def _share(values: Any) -> float:
-    return round(float(np.mean(list(values))), 3)
+def _rounded(value: Any) -> Any:
+    """Plain JSON types, numbers to four places."""
+    if isinstance(value, dict):
+        return {name: _rounded(item) for name, item in value.items()}
+    if isinstance(value, WordErrors):
+        return _rounded(value._asdict())
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return round(value, 4) if isinstance(value, float) else value

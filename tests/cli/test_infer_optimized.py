@@ -35,7 +35,7 @@ def test_defaults_of_the_guide(infer, seen):
     [
         "--input-jsonl example/test.jsonl --dtype bfloat16",
         "--dtype float16 --steps 25",
-        "--model-name songbloom_full_240s --local-dir cache --optimization-level minimal --batch-size 1",
+        "--model-name songbloom_full_240s --local-dir cache --optimization-level minimal --batch-size 4",
         "--cfg-coef 0.0 --steps 100 --top-k 500 --max-duration 60 --quantization None",
         "--cfg-coef 5.0 --steps 10 --top-k 50 --output-dir x --n-samples 2 --device cpu",
     ],
@@ -50,7 +50,6 @@ def test_lines_of_the_guide_are_understood(infer, seen, line):
     [
         ("--steps 9", "steps"), ("--steps 101", "steps"), ("--top-k 49", "top_k"), ("--top-k 501", "top_k"),
         ("--cfg-coef -0.1", "cfg_coef"), ("--cfg-coef 5.1", "cfg_coef"), ("--cfg-coef nan", "cfg_coef"),
-        ("--batch-size 0", "batch_size"),
     ],
 )  # fmt: skip
 def test_ranges_of_the_guide(infer, seen, line, field):
@@ -61,7 +60,7 @@ def test_ranges_of_the_guide(infer, seen, line, field):
 
 @pytest.mark.parametrize(
     "line",
-    ["--quantization int8", "--quantization int4", "--optimization-level aggressive", "--batch-size 2"],
+    ["--quantization int8", "--quantization int4", "--optimization-level aggressive"],
 )
 def test_not_available_yet_is_said_before_any_work(infer, seen, line):
     outcome = infer(*line.split(), "--input-jsonl", "example/test.jsonl", "--dtype", "bfloat16")

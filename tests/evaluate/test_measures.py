@@ -42,5 +42,17 @@ def test_nearest_class():
     assert nearest(np.full(4, 2.5), labelled) == "b"
 
 
+def test_nearest_class_measures_by_how_songs_of_a_class_differ():
+    """Two features that go up and down together tell nothing alone, but their difference tells the class."""
+    rng = np.random.default_rng(0)
+    labelled = []
+    for label, gap in (("a", 0.0), ("b", 1.0)):
+        for common in 5 * rng.standard_normal(30):
+            labelled.append((label, np.array([common, common + gap]) + 0.1 * rng.standard_normal(2)))
+    cases = [("a", np.array([6.0, 6.0])), ("b", np.array([-6.0, -5.0])), ("a", np.array([-7.0, -7.1]))]
+    assert [nearest(features, labelled, shrinkage=0.0) for _, features in cases] == [label for label, _ in cases]
+    assert nearest(np.array([-6.0, -5.0]), labelled, shrinkage=1.0) == "a"
+
+
 def test_short_and_silent_audio_is_finite():
     assert np.isfinite(spectral_features(np.zeros((2, 100), np.float32), 48000)).all()
