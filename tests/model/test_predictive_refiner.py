@@ -30,11 +30,11 @@ def conditions(batch: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
 
 @torch.no_grad()
 def test_without_its_transformer_it_samples_the_gaussian_around_the_mean(refiner: PredictiveRefiner) -> None:
-    prepared = refiner.prepare(*conditions()).repeat(4000, 1, 1)
-    noise = torch.randn(4000, BLOCK, LATENT, generator=torch.Generator().manual_seed(2))
-    samples = denoise(lambda x, t: refiner(x, t, prepared), noise, steps=100)
+    prepared = refiner.prepare(*conditions()).repeat(1500, 1, 1)
+    noise = torch.randn(1500, BLOCK, LATENT, generator=torch.Generator().manual_seed(2))
+    samples = denoise(lambda x, t: refiner(x, t, prepared), noise, steps=60)
     error = samples - refiner.mean(prepared)
-    assert error.mean().abs() < 0.02
+    assert error.mean().abs() < 0.05
     torch.testing.assert_close(error.std((0, 1)), refiner.deviation.exp(), rtol=0.05, atol=0.01)
 
 
@@ -42,15 +42,15 @@ def test_without_its_transformer_it_samples_the_gaussian_around_the_mean(refiner
 def test_its_velocity_is_the_best_guess_of_noise_minus_data(refiner: PredictiveRefiner) -> None:
     """No linear correction of it lowers the error, at any time."""
     generator = torch.Generator().manual_seed(3)
-    prepared = refiner.prepare(*conditions()).repeat(20000, 1, 1)
+    prepared = refiner.prepare(*conditions()).repeat(8000, 1, 1)
     for time in (0.1, 0.5, 0.9, 1.0):
-        noise = torch.randn(20000, BLOCK, LATENT, generator=generator)
-        draw = torch.randn(20000, BLOCK, LATENT, generator=generator)
+        noise = torch.randn(8000, BLOCK, LATENT, generator=generator)
+        draw = torch.randn(8000, BLOCK, LATENT, generator=generator)
         data = refiner.mean(prepared) + refiner.deviation.exp() * draw
         x = (1 - time) * data + time * noise
-        missed = noise - data - refiner(x, torch.full((20000,), time), prepared)
-        assert missed.mean((0, 1)).abs().max() < 0.03
-        assert (missed * (x - x.mean(0))).mean((0, 1)).abs().max() < 0.03
+        missed = noise - data - refiner(x, torch.full((8000,), time), prepared)
+        assert missed.mean((0, 1)).abs().max() < 0.05
+        assert (missed * (x - x.mean(0))).mean((0, 1)).abs().max() < 0.05
 
 
 def test_the_deviation_learns_what_the_prediction_misses(refiner: PredictiveRefiner) -> None:
