@@ -27,7 +27,7 @@ from songbloom.generate.stream import StreamDecoder
 from songbloom.model.config import ModelConfig
 from songbloom.model.kv_cache import KVCache
 from songbloom.model.vae import decode_chunked, encode_style
-from songbloom.request import MAX_SEED, SongRequest, SongSettings
+from songbloom.request import SongRequest, SongSettings
 from songbloom.song import Song
 
 log = logging.getLogger(__name__)
@@ -355,7 +355,7 @@ class SongBloom:
         """
         prepared = [r if isinstance(r, Prepared) else self.prepare(r) for r in requests]
         owners = [p for p in prepared for _ in range(samples)]
-        seeds = [((p.settings.seed or 0) + i) % (MAX_SEED + 1) for p in prepared for i in range(samples)]
+        seeds = [p.settings.seed_of(i) for p in prepared for i in range(samples)]
         tasks = [t for n, p in enumerate(prepared) for t in self.tasks(p, seeds[n * samples : (n + 1) * samples])]
         expected_s = max(p.expected_s for p in prepared)
         made: list[list[Patch]] = [[] for _ in tasks]
@@ -370,10 +370,11 @@ class SongBloom:
         songs = [self.song_of(*song) for song in zip(owners, seeds, made, strict=True)]
         return [songs[n * samples : (n + 1) * samples] for n in range(len(prepared))]
 
-    def progress_at(self, blocks: int, expected_s: float, elapsed_s: float) -> Progress:
-        """Where a song of ``blocks`` finished blocks is."""
+    def progress_at(self, blocks: int, expected_s: float, elapsed_s: float, *, composed: int | None = None) -> Progress:
+        """Where a song of ``blocks`` finished blocks is, of which ``composed`` (by default all) took ``elapsed_s``."""
         song_s = blocks * self.seconds_per_block
-        left_s = elapsed_s / song_s * (expected_s - song_s) if song_s <= expected_s else None
+        pace = elapsed_s / ((composed or blocks) * self.seconds_per_block)
+        left_s = pace * (expected_s - song_s) if song_s <= expected_s else None
         return Progress(song_s, max(expected_s, song_s), elapsed_s, left_s)
 
     def song_of(self, prepared: Prepared, seed: int, patches: Sequence[Patch]) -> Song:

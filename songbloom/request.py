@@ -71,6 +71,10 @@ class SongSettings:
         if self.solver not in SOLVERS:
             raise InvalidInput("solver", self.solver, f"must be one of {', '.join(SOLVERS)}")
 
+    def seed_of(self, sample: int) -> int:
+        """Seed of the ``sample``-th of several songs: they count up, and after the largest go on from 0."""
+        return ((self.seed or 0) + sample) % (MAX_SEED + 1)
+
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> SongSettings:
         """Settings from names and values; an unknown name is an error, not ignored."""

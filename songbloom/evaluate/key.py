@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from songbloom.evaluate.spectrum import magnitudes
+
 FRAME, HOP_S = 16384, 0.1
 LOWEST_NOTE, HIGHEST_NOTE = 48, 96  # MIDI; lower ones are not apart in a frame
 ENDING_S = 1.5
@@ -45,10 +47,7 @@ def find_key(audio: NDArray[np.float32], sample_rate: int) -> tuple[int, str]:
 
 def pitch_classes(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
     """Magnitude of each pitch class, [frames, 12], ten frames a second: for each note the largest peak near it."""
-    mid = np.asarray(audio, np.float64).mean(0)
-    mid = np.pad(mid, (0, max(0, FRAME - len(mid))))
-    windows = np.lib.stride_tricks.sliding_window_view(mid, FRAME)[:: round(HOP_S * sample_rate)]
-    magnitude = np.abs(np.fft.rfft(windows * np.hanning(FRAME), axis=1))
+    magnitude = magnitudes(audio, FRAME, round(HOP_S * sample_rate))
     peaks = np.zeros_like(magnitude)
     inner = magnitude[:, 1:-1]
     peaks[:, 1:-1] = inner * ((inner > magnitude[:, :-2]) & (inner >= magnitude[:, 2:]))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from songbloom.evaluate.spectrum import magnitudes, mel_borders
 
 BANDS = 24
 FRAME, HOP = 2048, 1024
@@ -15,14 +16,8 @@ LOWEST_HZ, HIGHEST_HZ = 40.0, 16000.0
 
 def band_energies(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
     """Energies in dB of the mid channel, [frames, 24] bands spaced evenly in mel from 40 Hz to 16 kHz."""
-    mid = np.asarray(audio, np.float64).mean(0)
-    if len(mid) < FRAME:
-        mid = np.pad(mid, (0, FRAME - len(mid)))
-    frames = np.lib.stride_tricks.sliding_window_view(mid, FRAME)[::HOP] * np.hanning(FRAME)
-    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
-    lowest, highest = (2595 * math.log10(1 + hz / 700) for hz in (LOWEST_HZ, HIGHEST_HZ))
-    mel = np.linspace(lowest, highest, BANDS + 1)
-    edges = np.round(700 * (10 ** (mel / 2595) - 1) / sample_rate * FRAME).astype(int)
+    power = magnitudes(audio, FRAME, HOP) ** 2
+    edges = np.round(mel_borders(LOWEST_HZ, HIGHEST_HZ, BANDS + 1) / sample_rate * FRAME).astype(int)
     edges = np.maximum.accumulate(np.minimum(edges, power.shape[1] - 1))
     bands = [power[:, a : max(b, a + 1)].mean(1) for a, b in zip(edges[:-1], edges[1:], strict=True)]
     return 10 * np.log10(np.stack(bands, axis=1) + 1e-10)
@@ -68,15 +63,22 @@ def nearest(
     return labels[int(np.argmin((away * np.linalg.solve(within, away.T).T).sum(1)))]
 
 
-def edit_distance(said: Sequence[int], wanted: Sequence[int]) -> int:
-    """Substitutions, insertions and deletions that turn ``said`` into ``wanted`` (Levenshtein)."""
-    row = np.arange(len(wanted) + 1)
-    target = np.asarray(wanted)
+def edit_costs(said: Sequence[int], wanted: Sequence[int]) -> NDArray[np.int64]:
+    """[i, j]: substitutions, insertions and deletions that turn the first i of ``said`` into the first j of ``wanted``
+    (Levenshtein)."""
+    target, position = np.asarray(wanted), np.arange(len(wanted) + 1)
+    cost = np.zeros((len(said) + 1, len(wanted) + 1), np.int64)
+    cost[0] = position
     for i, item in enumerate(said, start=1):
-        change = np.append(i, np.minimum(row[1:] + 1, row[:-1] + (target != item)))
+        change = np.append(i, np.minimum(cost[i - 1, 1:] + 1, cost[i - 1, :-1] + (target != item)))
         # a deletion costs one more than the best before it: a running minimum of change - position
-        row = np.minimum.accumulate(change - np.arange(len(change))) + np.arange(len(change))
-    return int(row[-1])
+        cost[i] = np.minimum.accumulate(change - position) + position
+    return cost
+
+
+def edit_distance(said: Sequence[int], wanted: Sequence[int]) -> int:
+    """Substitutions, insertions and deletions that turn ``said`` into ``wanted``."""
+    return int(edit_costs(said, wanted)[-1, -1])
 
 
 def runs(values: Sequence[int]) -> list[int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from songbloom.evaluate.spectrum import magnitudes, mel_borders
+
 FRAME = 2048
 FRAMES_A_SECOND = 50
 BANDS = 64
@@ -17,10 +19,7 @@ def mel_levels(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float
 
     The floor follows the loudest level, so that louder or quieter audio only has other levels, not another shape.
     """
-    mid = np.asarray(audio, np.float64).mean(0)
-    mid = np.pad(mid, (0, max(0, FRAME - len(mid))))
-    windows = np.lib.stride_tricks.sliding_window_view(mid, FRAME)[:: round(sample_rate / FRAMES_A_SECOND)]
-    power = np.abs(np.fft.rfft(windows * np.hanning(FRAME), axis=1)) ** 2 @ _triangles(sample_rate).T
+    power = magnitudes(audio, FRAME, round(sample_rate / FRAMES_A_SECOND)) ** 2 @ _triangles(sample_rate).T
     return 10 * np.log10(power + RANGE * power.max() + 1e-12)
 
 
@@ -31,8 +30,7 @@ def band_centres() -> NDArray[np.float64]:
 
 def _edges() -> NDArray[np.float64]:
     """Borders in Hz, [66]: band ``k`` rises from border ``k``, peaks at ``k + 1`` and ends at ``k + 2``."""
-    lowest, highest = (2595 * np.log10(1 + hz / 700) for hz in (LOWEST_HZ, HIGHEST_HZ))
-    return 700 * (10 ** (np.linspace(lowest, highest, BANDS + 2) / 2595) - 1)
+    return mel_borders(LOWEST_HZ, HIGHEST_HZ, BANDS + 2)
 
 
 def _triangles(sample_rate: int) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from songbloom.generate.sampling import TokenSampling, guide, penalize_repeats, 
 from songbloom.model.kv_cache import KVCache
 from songbloom.model.network import SongBloomNet
 
+Key = TypeVar("Key", bound=Hashable)
 FORGET = 0.25  # share of the window that goes when it is full
 
 
@@ -217,12 +218,12 @@ def _make_room(net: SongBloomNet, state: ComposeState) -> None:
     cache.drop(state.first, max(1, int(held * FORGET)) * size, net.config.rotary_base)
 
 
-def _groups(keys: Sequence[Hashable]) -> dict[Any, list[int]]:
-    """Places of equal keys."""
-    groups: dict[Any, list[int]] = {}
+def _groups(keys: Sequence[Key]) -> dict[Key, list[int] | slice]:
+    """Places of equal keys; where all are equal a slice, which costs no copy and no transfer to the device."""
+    groups: dict[Key, list[int]] = {}
     for place, key in enumerate(keys):
         groups.setdefault(key, []).append(place)
-    return groups
+    return {key: places if len(groups) > 1 else slice(None) for key, places in groups.items()}
 
 
 def _coefficients(values: Sequence[float], device: torch.device) -> float | Tensor:
@@ -233,17 +234,17 @@ def _coefficients(values: Sequence[float], device: torch.device) -> float | Tens
 def _draw(
     net: SongBloomNet,
     state: ComposeState,
-    groups: dict[TokenSampling, list[int]],
+    groups: dict[TokenSampling, list[int] | slice],
     logits: Tensor,
     noise: Tensor,
 ) -> Tensor:
     """One token a song, [songs]; songs of equal sampling are drawn together."""
     tokens = torch.empty(len(logits), dtype=torch.long, device=logits.device)
     for sampling, songs in groups.items():
-        own = logits if len(groups) == 1 else logits[songs]
+        own = logits[songs]
         if sampling.penalty_repeat and state.block:
-            eos = torch.full((len(songs), sampling.penalty_window), net.config.eos, device=logits.device)
-            pool = torch.cat([eos, state.tokens[songs]], dim=1)[:, -sampling.penalty_window :]
+            pool = state.tokens[songs, -sampling.penalty_window :]
+            pool = F.pad(pool, (max(0, sampling.penalty_window - pool.shape[1]), 0), value=net.config.eos)
             own = penalize_repeats(own, pool, net.config.num_pitch)
         tokens[songs] = sample_token(own, sampling, noise[songs])
     return tokens
@@ -290,7 +291,8 @@ def paint(
     return solve(guided, noise)
 
 
-def _painting(settings: ComposeSettings) -> Hashable:
+def _painting(settings: ComposeSettings) -> ComposeSettings:
+    """What of the settings :func:`paint` reads, the rest the same for all."""
     return replace(settings, max_frames=0, sampling=TokenSampling(), lm_cfg=1.0)
 
 
@@ -318,9 +320,9 @@ def compose(net: SongBloomNet, state: ComposeState) -> Iterator[Patch]:
         shape = (block_size, config.latent_dim)
         noise = torch.stack([task.noise.flow(state.block, shape) for task in state.tasks]).to(net.device, h.dtype)
         latents = torch.empty_like(noise)
-        for songs in _groups([_painting(task.settings) for task in state.tasks]).values():
+        for painting, songs in _groups([_painting(task.settings) for task in state.tasks]).items():
             told = (tokens[songs], h[songs], None if null_h is None else null_h[songs], state.history[songs])
-            latents[songs] = paint(net, *told, noise[songs], state.tasks[songs[0]].settings)
+            latents[songs] = paint(net, *told, noise[songs], painting)
         frames = latents.transpose(1, 2)
         rows = len(state.next_input) // len(state.tasks)
         state.next_input = net.latent_embedding(latents)[:, None].repeat(rows, 1, 1)

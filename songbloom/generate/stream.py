@@ -31,6 +31,12 @@ class StreamDecoder:
         self._waiting += latents.shape[1]
         return self._give_out(max(0, self._waiting - self.context))
 
+    def remember(self, latents: Tensor) -> None:
+        """As :meth:`push` [L, n] whose audio nobody needs any more: nothing is decoded."""
+        kept = latents if self._kept is None else torch.cat([self._kept, latents], dim=1)
+        self._waiting = min(self._waiting + latents.shape[1], self.context)
+        self._kept = kept[:, max(0, kept.shape[1] - self._waiting - self.context) :]
+
     def finish(self) -> Tensor:
         """The rest of the audio."""
         return self._give_out(self._waiting)

@@ -17,13 +17,13 @@ class _Store:
         self.data = torch.zeros(*shape, dtype=dtype, device=device)
         self.scale = torch.zeros(*shape[:-1], 1, dtype=torch.float16, device=device) if dtype == torch.int8 else None
 
-    def write(self, layer: int | slice, begin: int, x: Tensor) -> None:
+    def write(self, layer: int | slice, begin: int, x: Tensor, rows: slice = slice(None)) -> None:
         span = slice(begin, begin + x.shape[-2])
         if self.scale is not None:
             scale = (x.abs().amax(-1, keepdim=True).float() / 127).clamp(min=1e-7).half()
-            self.scale[layer, :, :, span] = scale
+            self.scale[layer, rows, :, span] = scale
             x = (x.float() / scale.float()).round().clamp(-127, 127)
-        self.data[layer, :, :, span] = x.to(self.data.dtype)
+        self.data[layer, rows, :, span] = x.to(self.data.dtype)
 
     def read(self, layer: int | slice, begin: int, end: int, dtype: torch.dtype) -> Tensor:
         x = self.data[layer, :, :, begin:end]
@@ -112,8 +112,7 @@ class KVCache:
         for own, other in ((self.k, source.k), (self.v, source.v)):
             read = other.read(slice(None), 0, source.position, self.dtype)
             for row, source_row in zip(rows, source_rows, strict=True):
-                own_row = _row(own, row)
-                own_row.write(slice(None), 0, read[:, source_row : source_row + 1])
+                own.write(slice(None), 0, read[:, source_row : source_row + 1], rows=slice(row, row + 1))
         self.position = source.position
 
     def drop(self, begin: int, count: int, rotary_base: float) -> None:
@@ -130,11 +129,3 @@ class KVCache:
         self.k.write(slice(None), begin, rotate(keys.float(), cos, sin))
         self.v.write(slice(None), begin, values)
         self.position = end - count
-
-
-def _row(store: _Store, row: int) -> _Store:
-    """One row of a store, sharing its memory."""
-    view = object.__new__(_Store)
-    view.data = store.data[:, row : row + 1]
-    view.scale = None if store.scale is None else store.scale[:, row : row + 1]
-    return view

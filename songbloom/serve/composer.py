@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from songbloom.audio.wav_stream import to_pcm
 from songbloom.serve.records import SongOrder
 from songbloom.serve.settings import ServeSettings
 from songbloom.song import Song
@@ -90,18 +91,16 @@ class ModelComposer:
     def compose(self, prepared: Prepared, seed: int, prior: Sequence[Block]) -> Iterator[Block]:
         model, decoder = self._model, self._model.stream_decoder()
         earlier = [_patch(number, block) for number, block in enumerate(prior)]
-        for patch in earlier:  # their audio is stored; what the decoder remembers of them is needed
-            decoder.push(patch.latents.to(model.net.device))
+        for patch in earlier:  # their audio is stored
+            decoder.remember(patch.latents.to(model.net.device))
         for patch in model.patches(prepared, [seed], prior=earlier):
             audio = decoder.push(patch.latents.to(model.net.device))
             pcm = to_pcm(audio.numpy())
             yield Block(patch.tokens.numpy(), patch.latents.numpy(), pcm, model.vae.sample_rate)
 
     def where(self, prepared: Prepared, blocks: int, composed: int, elapsed_s: float) -> Where:
-        expected_s, song_s = prepared.expected_s, blocks * self._model.seconds_per_block
-        pace = elapsed_s / max(1, composed) / self._model.seconds_per_block
-        left_s = pace * (expected_s - song_s) if composed and song_s <= expected_s else None
-        return Where(song_s, max(song_s, expected_s), left_s)
+        progress = self._model.progress_at(blocks, prepared.expected_s, elapsed_s, composed=composed)
+        return Where(progress.song_s, progress.expected_s, progress.left_s)
 
     def song(self, prepared: Prepared, seed: int, blocks: Sequence[Block]) -> Song:
         return self._model.song_of(prepared, seed, [_patch(number, block) for number, block in enumerate(blocks)])
@@ -113,8 +112,3 @@ def _patch(number: int, block: Block) -> Patch:
     from songbloom.generate.patches import Patch
 
     return Patch(0, number, torch.from_numpy(block.tokens), torch.from_numpy(block.latents))
-
-
-def to_pcm(audio: NDArray[np.float32]) -> NDArray[np.int16]:
-    """16-bit [n, channels] of float audio [channels, n]."""
-    return np.round(np.clip(audio.T, -1, 1) * 32767).astype(np.int16)

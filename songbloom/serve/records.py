@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from songbloom.request import MAX_SEED, SongRequest, SongSettings
+from songbloom.request import SongRequest, SongSettings
 
 PENDING, PROCESSING, COMPLETED, FAILED, CANCELLED = "pending", "processing", "completed", "failed", "cancelled"
 STATUSES = (PENDING, PROCESSING, COMPLETED, FAILED, CANCELLED)
@@ -35,9 +35,6 @@ class SongOrder:
     def request(self, clip: Path) -> SongRequest:
         """Raises InvalidInput."""
         return SongRequest(self.lyrics, clip, self.prompt_start, self.idx, self.settings)
-
-    def seed_of(self, sample: int) -> int:
-        return ((self.settings.seed or 0) + sample) % (MAX_SEED + 1)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

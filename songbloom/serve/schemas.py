@@ -122,7 +122,7 @@ class JobView(BaseModel):
                 note=progress.note,
             ),
             samples=[
-                Sample(sample_id=i, seed=order.seed_of(i), seconds=seconds, url=f"/download/{job.id}/{i}")
+                Sample(sample_id=i, seed=order.settings.seed_of(i), seconds=seconds, url=f"/download/{job.id}/{i}")
                 for i, seconds in enumerate(progress.seconds)
             ],
             error=None if job.error is None else JobFailure(**job.error),

@@ -122,14 +122,16 @@ class SongWork:
         if blocks:
             log.info("job %s goes on after %d blocks of sample %d", job.id, len(blocks), sample)
         began = time.monotonic()
-        for composed, block in enumerate(composer.compose(prepared, order.seed_of(sample), tuple(blocks)), start=1):
+        for composed, block in enumerate(
+            composer.compose(prepared, order.settings.seed_of(sample), tuple(blocks)), start=1
+        ):
             key, data = keys.block_key(job.id, sample, len(blocks)), block.to_bytes()
             self._patiently(partial(self.storage.write, key, data))
             blocks.append(block)
             where = composer.where(prepared, len(blocks), composed, time.monotonic() - began)
             left_s = _of_all(where.left_s, where.song_s, where.expected_s, order, sample, time.monotonic() - began)
             self._look_around(JobProgress(sample, where.song_s, where.expected_s, left_s, None, before))
-        song = composer.song(prepared, order.seed_of(sample), blocks)
+        song = composer.song(prepared, order.settings.seed_of(sample), blocks)
         name = folder / f"song.{order.format}"
         report = self._patiently(lambda: song.save(name, format=order.format))
         # Saving lowers what would clip; who listens to the stream must not hear a step where blocks end.

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 from collections.abc import Iterator
 from typing import IO
 
 import soundfile
 
+from songbloom.audio.wav_stream import to_pcm
 from songbloom.serve import storage as keys
-from songbloom.serve.composer import Block, to_pcm
+from songbloom.serve.composer import Block
 from songbloom.serve.records import Job
 from songbloom.serve.storage import Storage
 
 _PIECE = 1 << 18
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-WAV_HEADER = 44
 MEDIA_TYPES = {
     "flac": "audio/flac", "wav": "audio/wav", "mp3": "audio/mpeg", "ogg": "audio/ogg", "opus": "audio/ogg",
 }  # fmt: skip
@@ -59,15 +58,6 @@ def file_pieces(file: IO[bytes], first: int, last: int) -> Iterator[bytes]:
             yield piece
 
 
-def wav_header(rate: int, channels: int, data_bytes: int | None = None) -> bytes:
-    """Header of 16-bit PCM; of unknown length while the song is being composed, as players accept for streams."""
-    unknown = 0xFFFFFFFF
-    riff = unknown if data_bytes is None else min(unknown, data_bytes + 36)
-    data = unknown if data_bytes is None else min(unknown, data_bytes)
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * channels * 2, channels * 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + form + struct.pack("<4sI", b"data", data)
-
-
 class SongSound:
     """The PCM of one sample, from its blocks while they are there, from the finished file after; methods block.
 
@@ -97,12 +87,6 @@ class SongSound:
                 return b""
             self._open_finished()
         return self._read_finished()
-
-    def seek(self, frame: int) -> None:
-        """Go on from a frame, at or after where we are."""
-        self.next_frame = frame
-        if self._finished is not None:
-            self._finished.seek(min(frame, self._finished.frames))
 
     def open_if_finished(self) -> int | None:
         """Frames of the whole song if it is finished."""

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 from songbloom.checkpoints.load import LoadedModel, save_native
 from songbloom.corpus.phones import PHONES, VOWELS
+from songbloom.corpus.timing import FRAME_S
 from songbloom.model.config import InferenceDefaults, LyricsConfig, ModelConfig, NetConfig
 from songbloom.model.network import SongBloomNet
 from songbloom.model.predictive_refiner import PredictiveRefiner
@@ -30,7 +31,7 @@ from songbloom.train.trainer import Trainer, TrainSettings, initialise
 
 log = logging.getLogger(__name__)
 
-FRAME_RATE = 12.5
+FRAME_RATE = 1 / FRAME_S  # 12.5
 CLIP_FRAMES = (38, 125)  # style clips of 3 to 10 s
 STRUCTURES = ("[intro]", "[outro]", "[bridge]", "[inst]", "[verse]", "[chorus]", "[silence]")
 

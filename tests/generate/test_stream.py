@@ -32,6 +32,20 @@ def test_pieces_are_the_decoding_of_the_whole(model: SongBloom, block: int) -> N
     assert decoder.finish().shape[1] == 0
 
 
+@pytest.mark.parametrize("block", [1, 7, 16])
+@pytest.mark.parametrize("earlier", [1, 3])
+def test_what_is_remembered_is_as_if_it_had_been_pushed(model: SongBloom, block: int, earlier: int) -> None:
+    latents = torch.randn(model.config.net.latent_dim, 48, generator=torch.Generator().manual_seed(0))
+    parts = latents.split(block, dim=1)
+    pushed, remembering = StreamDecoder(model.vae), StreamDecoder(model.vae)
+    for part in parts[:earlier]:
+        pushed.push(part)
+        remembering.remember(part)
+    for part in parts[earlier:]:
+        torch.testing.assert_close(remembering.push(part), pushed.push(part))
+    torch.testing.assert_close(remembering.finish(), pushed.finish())
+
+
 def test_too_little_context_is_heard(model: SongBloom) -> None:
     """The test above can fail: without context the seams are audible."""
     latents = torch.randn(model.config.net.latent_dim, 32, generator=torch.Generator().manual_seed(0))

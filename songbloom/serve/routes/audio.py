@@ -11,12 +11,13 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from songbloom.audio.wav_stream import HEADER_BYTES, wav_header
 from songbloom.serve import storage as keys
 from songbloom.serve.context import Context, JobId, SampleId, ServeContext, Who
 from songbloom.serve.errors import Conflict, Invalid, NotFound, ServeError, Unavailable
 from songbloom.serve.problems import responses
 from songbloom.serve.records import COMPLETED, Job
-from songbloom.serve.sound import MEDIA_TYPES, WAV_HEADER, SongSound, byte_range, file_pieces, wav_header
+from songbloom.serve.sound import MEDIA_TYPES, SongSound, byte_range, file_pieces
 from songbloom.serve.storage import stored
 
 router = APIRouter(tags=["audio"])
@@ -65,19 +66,16 @@ def file_response(
 ) -> Response:
     """A finished song, or the range of it that is asked for."""
     key, order = keys.audio_key(job.id, sample, job.order.format), job.order
-    try:
-        with stored():
-            try:
-                size, file = context.storage.size(key), context.storage.open(key)
-            except FileNotFoundError as error:
-                raise NotFound("The song is no longer in the storage.") from error
+    with stored():
         try:
-            chosen = byte_range(range, size)
-        except ValueError as error:
-            file.close()
-            raise _no_such_range(error) from error
-    except Unavailable:
-        raise
+            size, file = context.storage.size(key), context.storage.open(key)
+        except FileNotFoundError as error:
+            raise NotFound("The song is no longer in the storage.") from error
+    try:
+        chosen = byte_range(range, size)
+    except ValueError as error:
+        file.close()
+        raise _no_such_range(error) from error
     name = f"{order.idx}_{sample}.{order.format}"
     first, last = (0, size - 1) if chosen is None or chosen[1] is None else (chosen[0], chosen[1])
     all_headers = {
@@ -112,7 +110,7 @@ async def stream(
     _check_sample(job, query.sample)
     sound = SongSound(context.storage, job, query.sample)
     piece = await _first_piece(context, who.name, sound)
-    header = WAV_HEADER if query.format == "wav" else 0
+    header = HEADER_BYTES if query.format == "wav" else 0
     width = 2 * sound.channels
     frames = await asyncio.to_thread(_frames, sound)
     size = None if frames is None else header + frames * width
