@@ -18,7 +18,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser = generate.build_parser("infer_optimized.py")
     parser.set_defaults(model_name="songbloom_full_150s", steps=50, top_k=200, cfg_coef=1.5)
     add = parser.add_argument
-    add("--quantization", choices=("none", "int8", "int4"), type=str.lower, default="none", help="not available yet")
     add("--optimization-level", choices=("minimal", "standard", "aggressive"), default="standard",
         help="aggressive is not available yet (default: %(default)s)")  # fmt: skip
     return parser
@@ -29,8 +28,6 @@ def run(options: argparse.Namespace) -> int:
         value = getattr(options, name)
         if not low <= value <= high:
             raise InvalidInput(name, value, f"must be from {low} to {high}")
-    if options.quantization != "none":
-        raise NotAvailable(f"--quantization {options.quantization} is not available yet; use --dtype bfloat16")
     if options.optimization_level == "aggressive":
         raise NotAvailable("--optimization-level aggressive is not available yet; use standard")
     if options.input_jsonl is None and options.lyrics is None and options.prompt_wav is None:

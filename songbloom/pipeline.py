@@ -27,6 +27,7 @@ from songbloom.generate.stream import StreamDecoder
 from songbloom.model.config import ModelConfig
 from songbloom.model.kv_cache import KVCache
 from songbloom.model.vae import decode_chunked, encode_style
+from songbloom.quantize.network import check, weight_bytes
 from songbloom.request import SongRequest, SongSettings
 from songbloom.song import Song
 
@@ -68,6 +69,7 @@ def load(
     local_dir: str | Path = registry.DEFAULT_LOCAL_DIR,
     dtype: str = "auto",
     device: str = "auto",
+    quantization: str = "none",
 ) -> SongBloom:
     """Load a model by its name (``songbloom models`` lists them) or from a folder.
 
@@ -77,18 +79,24 @@ def load(
         dtype: float32, bfloat16 or float16 for the network; 'auto' is bfloat16 on CUDA, else float32. The VAE
             always runs in float32.
         device: cuda, mps or cpu, with an index if wanted; 'auto' takes the first of them there is.
+        quantization: int8 or int4 keeps the weights of the transformers' layers in 8 or 4 bits; ``dtype`` is then
+            that of everything else.
 
     Raises:
-        InvalidInput: unknown model, dtype or device.
+        InvalidInput: unknown model, dtype, device or quantization.
+        NotAvailable: the quantization needs a library or device that is not here.
         CheckpointError: the model is not there, or its files do not fit.
     """
     chosen = choose_device(device)
     kind = choose_dtype(dtype, chosen)
+    check(quantization, chosen)
     folder, name = _find(model, local_dir)
     began = time.monotonic()
-    loaded = load_folder(folder, name, dtype=kind, device=chosen)
+    loaded = load_folder(folder, name, dtype=kind, device=chosen, quantization=quantization)
     loaded.config = _with_seconds_per_tag(loaded.config, name)
-    log.info("loaded %s in %s on %s in %.1f s", name, kind, chosen, time.monotonic() - began)
+    weights, size = loaded.config.quantization, weight_bytes(loaded.net) / 1e6
+    log.info("loaded %s in %s, quantization %s, %.0f MB of weights, on %s in %.1f s",
+             name, str(kind).removeprefix("torch."), weights, size, chosen, time.monotonic() - began)  # fmt: skip
     return SongBloom(name, loaded)
 
 

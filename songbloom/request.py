@@ -15,6 +15,7 @@ from songbloom.errors import InvalidInput
 
 GUIDANCE = ("h", "global", "none")
 SOLVERS = ("euler", "midpoint", "adams")
+QUANTIZATIONS = ("none", "int8", "int4")
 MAX_SEED = 2**63 - 1
 
 

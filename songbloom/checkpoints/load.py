@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from torch import Tensor, nn
 from songbloom.checkpoints.published import Recipe, net_recipe, vae_recipe
 from songbloom.checkpoints.resolvers import load_config
 from songbloom.checkpoints.tensor_files import TensorFile, TorchFile, open_safetensors, write_shards
-from songbloom.errors import CheckpointError, OutputError
+from songbloom.errors import CheckpointError, InvalidInput, OutputError
 from songbloom.files import write_json
 from songbloom.model.config import ModelConfig
 from songbloom.model.network import SongBloomNet
 from songbloom.model.vae import build_vae
+from songbloom.quantize.linear import QuantizedLinear
+from songbloom.quantize.network import check, make_ready, quantized_state, replace_layers
 
 CONFIG, NET, VAE = "config.json", "model.safetensors", "vae.safetensors"
 # A file is mapped again for every group of tensors, so that the pages of earlier ones do not add to the peak.
@@ -43,18 +45,24 @@ def load_folder(
     *,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
+    quantization: str = "none",
 ) -> LoadedModel:
     """Load the model in ``folder``: our own form if it has a ``config.json``, else the published ``NAME.yaml``.
 
-    The network is cast to ``dtype``; the VAE stays float32.
+    The network is cast to ``dtype``; the VAE stays float32. Weights are quantized while they are read, so that the
+    full ones are never in memory together; a file of quantized weights is taken as it is.
 
     Raises:
         CheckpointError: files are missing, are not plain tensors, or do not fit the configuration.
+        InvalidInput: ``quantization`` is unknown, or is not that of a file of quantized weights.
+        NotAvailable: it cannot be computed with here.
     """
+    device = torch.device(device)
+    check(quantization, device)
     if (folder / CONFIG).is_file():
-        return _load_native(folder, dtype, torch.device(device))
+        return _load_native(folder, dtype, device, quantization)
     if (folder / f"{name}.yaml").is_file():
-        return _load_published(folder, name, dtype, torch.device(device))
+        return _load_published(folder, name, dtype, device, quantization)
     raise CheckpointError(f"{folder} holds no model: neither {CONFIG} nor {name}.yaml is there")
 
 
@@ -81,22 +89,33 @@ def read_config(folder: Path, name: str = "model") -> ModelConfig:
     return ModelConfig.from_dict(data)
 
 
-def _load_native(folder: Path, dtype: torch.dtype, device: torch.device) -> LoadedModel:
+def _load_native(folder: Path, dtype: torch.dtype, device: torch.device, quantization: str) -> LoadedModel:
     config = read_config(folder)
+    stored = config.quantization
+    if stored != "none" and quantization not in ("none", stored):
+        raise InvalidInput(
+            "quantization", quantization, f"{folder} holds {stored} weights; take {stored}, or its source"
+        )
+    check(stored, device)
     net, vae = _empty(config)
-    _fill(net, open_safetensors(folder / NET), _same_name, dtype, device)
+    if stored != "none":
+        replace_layers(net, stored)
+    config = replace(config, quantization=stored if stored != "none" else quantization)
+    _fill(net, open_safetensors(folder / NET), _same_name, dtype, device, quantization if stored == "none" else "none")
     _fill(vae, open_safetensors(folder / VAE), _same_name, torch.float32, device)
     return LoadedModel(config, net.eval(), vae.to(device).eval())
 
 
-def _load_published(folder: Path, name: str, dtype: torch.dtype, device: torch.device) -> LoadedModel:
+def _load_published(
+    folder: Path, name: str, dtype: torch.dtype, device: torch.device, quantization: str
+) -> LoadedModel:
     data = load_config(folder / f"{name}.yaml")
-    config = _published_config(data)
+    config = replace(_published_config(data), quantization=quantization)
     net, vae = _empty(config)
     weights = Path(data.get("pretrained_path") or "")
     source = TorchFile(weights if weights.is_file() else folder / f"{name}.pt")
     in_model = sorted(n for n in source.names if n.startswith("vae."))
-    _fill(net, source, net_recipe, dtype, device, ignore=in_model)
+    _fill(net, source, net_recipe, dtype, device, quantization, ignore=in_model)
     if in_model:
         others = source.names - set(in_model)
         _fill(vae, source, lambda n: vae_recipe(n, "vae.vae."), torch.float32, device, ignore=others)
@@ -134,24 +153,32 @@ def _fill(
     recipe: Callable[[str], Recipe],
     dtype: torch.dtype,
     device: torch.device,
+    quantization: str = "none",
     ignore: Iterable[str] = (),
 ) -> None:
-    """Give ``module`` its tensors from ``source``, few at a time."""
+    """Give ``module`` its tensors from ``source``, few at a time; integers stay what they are."""
     recipes = {name: recipe(name) for name in module.state_dict()}
     expected = {part for r in recipes.values() for part in r.parts}
     _report_mismatch(source.path, expected - source.names, source.names - expected - set(ignore))
+    as_stored = {f"{name}.{part}" for name, m in module.named_modules() if isinstance(m, QuantizedLinear)
+                 for part in m.state_dict()}  # fmt: skip
+    groups = list(_groups(module))
+    to_quantize = replace_layers(module, quantization) if quantization != "none" else set()
     state: dict[str, Tensor] = {}
-    for group in _groups(module):
+    for group in groups:
         tensors = source.read(part for name in group for part in recipes[name].parts)
         for name in group:
-            state[name] = (
-                recipes[name].combine([tensors[part] for part in recipes[name].parts]).to(device, dtype)
-            )
+            tensor = recipes[name].combine([tensors[part] for part in recipes[name].parts]).to(device)
+            if name in to_quantize:
+                state |= quantized_state(quantization, name, tensor)
+            else:
+                state[name] = tensor if name in as_stored else tensor.to(dtype)
         del tensors
     try:
         module.load_state_dict(state, assign=True)
     except RuntimeError as error:
         raise CheckpointError(f"{source.path} does not fit its configuration: {error}") from error
+    make_ready(module, dtype)
 
 
 def _groups(module: nn.Module) -> Iterator[list[str]]:

@@ -19,10 +19,12 @@ COMMANDS = {
     "models": "list the known models",
     "download": "bring a published model",
     "convert": "write a model in our own safetensors form",
+    "quantize": "write a model with weights of 8 or 4 bits",
     "corpus": "compose and sing songs to train on",
     "train": "train the bundled model",
     "evaluate": "measure a model on held-out lyrics and clips",
     "serve": "serve songs over HTTP",
+    "studio": "make songs in a web page",
 }
 
 

@@ -28,7 +28,10 @@ def run(options: argparse.Namespace) -> int:
     import songbloom
     from songbloom.checkpoints.load import LoadedModel, save_native
 
-    model = songbloom.load(options.model, local_dir=options.local_dir, dtype=options.dtype, device="cpu")
+    kind = getattr(options, "quantization", "none")
+    model = songbloom.load(
+        options.model, local_dir=options.local_dir, dtype=options.dtype, device="cpu", quantization=kind
+    )
     save_native(options.output, LoadedModel(model.config, model.net, model.vae))
     for name in NATIVE_FILES:
         write_line(str(options.output / name))

@@ -17,7 +17,7 @@ from songbloom.checkpoints.registry import DEFAULT_LOCAL_DIR
 from songbloom.cli.jsonl import read_requests
 from songbloom.cli.terminal import DONE, FAILED, Parser, write_line
 from songbloom.errors import InvalidInput, OutputError
-from songbloom.request import GUIDANCE, SOLVERS, SongRequest, SongSettings
+from songbloom.request import GUIDANCE, QUANTIZATIONS, SOLVERS, SongRequest, SongSettings
 
 if TYPE_CHECKING:
     from songbloom.pipeline import Progress, SongBloom
@@ -57,6 +57,8 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--stream", metavar="-", help="write one song to standard output while it is composed, as a 16-bit WAV file")
     add("--seed", type=int, help="0 to 2**63 - 1; the same seed makes the same song (default: drawn)")
     add("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: %(default)s)")
+    add("--quantization", choices=QUANTIZATIONS, type=str.lower, default="none",
+        help="of the weights (default: %(default)s)")  # fmt: skip
     add("--device", default="auto", help="auto, cuda, cuda:N, mps or cpu (default: %(default)s)")
     add("--cfg-coef", type=float, help="guidance, 0 to 5; 1 is none")
     add("--steps", type=int, help="diffusion steps, 10 to 100; fewer where the model allows it")
@@ -90,9 +92,7 @@ def run(options: argparse.Namespace) -> int:
     if not wanted:
         return FAILED if failed else DONE
 
-    import songbloom
-
-    model = songbloom.load(options.model_name, local_dir=options.local_dir, dtype=options.dtype, device=options.device)
+    model = _load(options)
     ready = []
     for job in wanted:
         try:
@@ -110,16 +110,27 @@ def run(options: argparse.Namespace) -> int:
     return FAILED if failed else DONE
 
 
+def _load(options: argparse.Namespace) -> SongBloom:
+    import songbloom
+
+    return songbloom.load(
+        options.model_name,
+        local_dir=options.local_dir,
+        dtype=options.dtype,
+        device=options.device,
+        quantization=options.quantization,
+    )
+
+
 def _stream(options: argparse.Namespace, jobs: list[Job]) -> int:
     """One song to standard output, each block as soon as it can be heard."""
     if options.stream != "-":
         raise InvalidInput("stream", options.stream, "only '-', standard output, is known; use --output-dir for files")
     if len(jobs) != 1 or options.n_samples != 1:
         raise InvalidInput("stream", options.stream, "takes one song; give one request and one sample")
-    import songbloom
     from songbloom.audio.wav_stream import pcm16, wav_header
 
-    model = songbloom.load(options.model_name, local_dir=options.local_dir, dtype=options.dtype, device=options.device)
+    model = _load(options)
     prepared = model.prepare(jobs[0].request)
     for warning in prepared.warnings:
         log.warning("%s", warning)

@@ -108,6 +108,7 @@ class ModelConfig:
     seconds_per_syllable: float = 0.3
     seconds_per_line: float = 0.6
     min_steps: int = 10
+    quantization: str = "none"  # of the weights as they lie in the file
     defaults: InferenceDefaults = field(default_factory=InferenceDefaults)
 
     def to_dict(self) -> dict[str, Any]:

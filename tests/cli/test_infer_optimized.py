@@ -37,6 +37,8 @@ def test_defaults_of_the_guide(infer, seen):
         "--dtype float16 --steps 25",
         "--model-name songbloom_full_240s --local-dir cache --optimization-level minimal --batch-size 4",
         "--cfg-coef 0.0 --steps 100 --top-k 500 --max-duration 60 --quantization None",
+        "--dtype bfloat16 --quantization int8 --steps 50",
+        "--dtype bfloat16 --quantization INT4",
         "--cfg-coef 5.0 --steps 10 --top-k 50 --output-dir x --n-samples 2 --device cpu",
     ],
 )
@@ -60,7 +62,7 @@ def test_ranges_of_the_guide(infer, seen, line, field):
 
 @pytest.mark.parametrize(
     "line",
-    ["--quantization int8", "--quantization int4", "--optimization-level aggressive"],
+    ["--optimization-level aggressive"],
 )
 def test_not_available_yet_is_said_before_any_work(infer, seen, line):
     outcome = infer(*line.split(), "--input-jsonl", "example/test.jsonl", "--dtype", "bfloat16")
