@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from dataclasses import fields, replace
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 from songbloom.cli.terminal import DONE, Parser, write_line
 from songbloom.serve import require_extra
@@ -18,17 +18,8 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         "Serve songs over HTTP. The address answers with documentation at /docs.",
         "Every option can be given as an environment variable, SONGBLOOM_PORT for --port.",
     )
-    types = get_type_hints(ServeSettings)
-    for entry in fields(ServeSettings):
-        about = (
-            f"{entry.metadata['help']} (default: {entry.default})" if entry.default != "" else entry.metadata["help"]
-        )
-        parser.add_argument(
-            f"--{entry.name.replace('_', '-')}", type=types[entry.name], metavar=types[entry.name].__name__.upper(),
-            help=f"{about} [{variable_of(entry.name)}]",
-        )  # fmt: skip
+    add_settings(parser)
     add = parser.add_argument
-    add("--no-auth", action="store_true", help="serve without keys wherever it listens: the same as --auth off")
     add("--reload", action="store_true", help="start anew when the source changes, for development")
     add("--worker", action="store_true", help="be one worker only, for other machines on the same Postgres")
     add("--supervised", action="store_true", help=argparse.SUPPRESS)  # ends when its stdin does
@@ -37,6 +28,20 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--revoke-key", metavar="NAME", help="make an API key useless, and end")
     parser.set_defaults(log_level=logging.INFO)
     return parser
+
+
+def add_settings(parser: argparse.ArgumentParser, **defaults: Any) -> None:
+    """An option for every setting of the service; ``defaults`` are shown where they differ from its own."""
+    types = get_type_hints(ServeSettings)
+    for entry in fields(ServeSettings):
+        default = defaults.get(entry.name, entry.default)
+        about = f"{entry.metadata['help']} (default: {default})" if default != "" else entry.metadata["help"]
+        parser.add_argument(
+            f"--{entry.name.replace('_', '-')}", type=types[entry.name], metavar=types[entry.name].__name__.upper(),
+            help=f"{about} [{variable_of(entry.name)}]",
+        )  # fmt: skip
+    about = "serve without keys wherever it listens: the same as --auth off"
+    parser.add_argument("--no-auth", action="store_true", help=about)
 
 
 def run(options: argparse.Namespace) -> int:

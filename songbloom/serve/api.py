@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,14 +13,16 @@ from fastapi.openapi.utils import get_openapi
 from songbloom import __version__
 from songbloom.serve.context import ServeContext
 from songbloom.serve.database import connect, migrate, private_folder
+from songbloom.serve.downloads import Downloads
 from songbloom.serve.errors import TooMany, Unauthorized
 from songbloom.serve.gate import OPEN_PATHS, Gate
 from songbloom.serve.heartbeat import Watch
 from songbloom.serve.jobs import JobService
+from songbloom.serve.library import Library
 from songbloom.serve.metrics import Metrics
 from songbloom.serve.problems import add_handlers, responses
 from songbloom.serve.retention import Housekeeping
-from songbloom.serve.routes import audio, generate, info, jobs, models
+from songbloom.serve.routes import audio, events, generate, info, jobs, library, lyrics, models
 from songbloom.serve.schemas import Problem
 from songbloom.serve.settings import ServeSettings
 from songbloom.serve.storage import Storage
@@ -29,8 +31,13 @@ from songbloom.serve.uploads import Uploads
 _ABOUT = "Whole songs from lyrics and ten seconds of style. Errors are problem+json (RFC 9457)."
 
 
-def create_app(settings: ServeSettings, *, housekeeping: bool = True) -> FastAPI:
+def create_app(
+    settings: ServeSettings, *, housekeeping: bool = True, page: Callable[[FastAPI], None] | None = None
+) -> FastAPI:
     """The application; makes the data folder and the database's tables.
+
+    Args:
+        page: mounts a web page into it, within the gate.
 
     Raises:
         InvalidInput: in the settings.
@@ -41,7 +48,9 @@ def create_app(settings: ServeSettings, *, housekeeping: bool = True) -> FastAPI
     storage, uploads = Storage.of(settings), Uploads(settings)
     service, watch = JobService(settings, engine, storage), Watch(engine, settings.worker_silence_s)
     metrics = Metrics(service.counts, lambda: len(watch.alive()))
-    context = ServeContext(settings, engine, storage, service, uploads, watch, metrics)
+    context = ServeContext(
+        settings, engine, storage, service, Library(engine), uploads, watch, metrics, Downloads(settings.local_dir)
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -63,9 +72,11 @@ def create_app(settings: ServeSettings, *, housekeeping: bool = True) -> FastAPI
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.context = context
-    for module in (info, models, generate, jobs, audio):
+    for module in (info, models, lyrics, generate, events, jobs, audio, library):
         app.include_router(module.router)
     add_handlers(app)
+    if page is not None:
+        page(app)
     if settings.origins:
         methods, own = ["GET", "POST", "DELETE"], ["X-Request-ID", "X-Job-ID", "Retry-After", "Location"]
         app.add_middleware(

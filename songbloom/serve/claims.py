@@ -59,6 +59,12 @@ class Claim:
             raise Superseded
         return not row.cancel
 
+    def keeps(self) -> bool:
+        """Whether whoever cancelled it wants what is composed."""
+        with self.engine.connect() as connection:
+            row = connection.execute(sa.select(jobs.c.keep, jobs.c.deleted).where(*self._mine())).first()
+        return row is not None and bool(row.keep) and not row.deleted
+
     def end(self, status: str, *, progress: JobProgress | None = None, **changes: Any) -> bool:
         """The job has ended; True if its owner deleted it meanwhile, and the row is gone."""
         if progress is not None:

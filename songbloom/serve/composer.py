@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from songbloom.audio.wav_stream import to_pcm
+from songbloom.errors import SongBloomError
 from songbloom.serve.records import SongOrder
 from songbloom.serve.settings import ServeSettings
 from songbloom.song import Song
@@ -75,6 +78,35 @@ class Composer(Protocol):
     def song(self, prepared: Any, seed: int, blocks: Sequence[Block]) -> Song: ...
 
 
+def choices(settings: ServeSettings) -> dict[str, list[str]]:
+    """The precisions that models can be loaded with on this machine."""
+    from songbloom import pipeline
+    from songbloom.quantize.linear import KINDS
+    from songbloom.quantize.network import check
+
+    quantizations, device = ["none"], pipeline.choose_device(settings.device)
+    for kind in KINDS:
+        try:
+            check(kind, device)
+        except SongBloomError:
+            continue  # its library is not installed
+        if kind not in quantizations:
+            quantizations.append(kind)
+    return {"dtypes": ["auto", *pipeline.DTYPES], "quantizations": quantizations}
+
+
+def memory() -> int | None:
+    """Bytes this process holds on the GPU if it uses one, else in memory; None where the system does not tell."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        return int(torch.cuda.memory_reserved())
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 class ModelComposer:
     """A Composer that is a loaded model."""
 
@@ -83,7 +115,13 @@ class ModelComposer:
         from songbloom import pipeline
 
         self.name = name
-        self._model = pipeline.load(name, local_dir=settings.local_dir, dtype=settings.dtype, device=settings.device)
+        self._model = pipeline.load(
+            name,
+            local_dir=settings.local_dir,
+            dtype=settings.dtype,
+            device=settings.device,
+            quantization=settings.quantization,
+        )
 
     def prepare(self, order: SongOrder, clip: Path) -> Prepared:
         return self._model.prepare(order.request(clip))

@@ -10,9 +10,11 @@ import sqlalchemy as sa
 from fastapi import Depends, Path, Request
 
 from songbloom.serve.auth import Caller
+from songbloom.serve.downloads import Downloads
 from songbloom.serve.errors import Forbidden
 from songbloom.serve.heartbeat import Watch
 from songbloom.serve.jobs import JobService
+from songbloom.serve.library import Library
 from songbloom.serve.metrics import Metrics
 from songbloom.serve.settings import ServeSettings
 from songbloom.serve.storage import Storage
@@ -25,9 +27,11 @@ class ServeContext:
     engine: sa.Engine
     storage: Storage
     jobs: JobService
+    library: Library
     uploads: Uploads
     watch: Watch
     metrics: Metrics
+    downloads: Downloads
     began: float = field(default_factory=time.monotonic)
     stopping: bool = False  # long answers end when the server does
 

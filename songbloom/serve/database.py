@@ -40,6 +40,7 @@ jobs = sa.Table(
     sa.Column("created", sa.Float(53), nullable=False),  # seconds since 1970
     sa.Column("started", sa.Float(53)),
     sa.Column("finished", sa.Float(53)),
+    sa.Column("keep", sa.Boolean),  # cancelled, but what is composed becomes a song
     sa.UniqueConstraint("owner", "idempotency_key", name="songbloom_jobs_once"),
     sa.Index("songbloom_jobs_queue", "status", "priority", "created"),
     sa.Index("songbloom_jobs_owner", "owner", "created"),
@@ -52,6 +53,19 @@ workers = sa.Table(
     sa.Column("beat", sa.BigInteger, nullable=False),  # counts up while the worker lives
     sa.Column("model", sa.Text),  # loaded now
     sa.Column("problem", sa.Text),  # why it cannot work
+    sa.Column("memory", sa.BigInteger),  # bytes it holds, of the device or else of the process
+)
+
+library = sa.Table(
+    "songbloom_library",
+    metadata,
+    sa.Column("job_id", sa.String(32), primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("title", sa.Text),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("favourite", sa.Boolean, nullable=False),
+    sa.Column("trashed", sa.Float(53)),  # when it was deleted; it can be brought back for some days
+    sa.Index("songbloom_library_owner", "owner"),
 )
 
 keys = sa.Table(
@@ -130,6 +144,18 @@ def migrate(settings: ServeSettings, engine: sa.Engine) -> None:
     with engine.begin() as connection:
         exclusive(connection)
         metadata.create_all(connection)
+        _add_missing_columns(connection)
+
+
+def _add_missing_columns(connection: sa.Connection) -> None:
+    """Bring tables of an earlier version up to date; whatever is added later may be NULL."""
+    inspector = sa.inspect(connection)
+    for table in metadata.sorted_tables:
+        present = {column["name"] for column in inspector.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in present:
+                kind = column.type.compile(connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
 
 
 def exclusive(connection: sa.Connection) -> None:

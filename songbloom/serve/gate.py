@@ -23,6 +23,10 @@ from songbloom.serve.settings import ServeSettings
 log = logging.getLogger(__name__)
 
 OPEN_PATHS = {"/", "/health", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
+#: Where the web page and what it is made of lie; nothing of a user is there.
+PAGE_PATH = "/studio"
+#: A key as a cookie counts for reading alone, so that no other site can act with it.
+KEY_COOKIE = "songbloom_key"
 #: Fields and boundaries beside the uploaded file.
 _FORM_BYTES = 500_000
 _DRAIN_S = 10.0
@@ -92,10 +96,12 @@ class Gate:
     async def _admit(self, request: Request) -> Caller:
         if not self.settings.auth_on:
             return Caller(ANYONE, admin=True)
-        if request.url.path in OPEN_PATHS or request.method == "OPTIONS":
+        if _is_open(request):
             return Caller("", admin=False)
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         key = key.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
+        if not key and request.method in ("GET", "HEAD"):  # audio elements and event streams cannot send a header
+            key = request.cookies.get(KEY_COOKIE, "")
         caller = await asyncio.to_thread(find_caller, self.engine, key) if key else None
         if caller is None:
             raise Unauthorized("Send a key as 'Authorization: Bearer KEY' or in X-API-Key.")
@@ -103,6 +109,12 @@ class Gate:
         if wait_s:
             raise TooMany(f"More than {self.settings.rate_per_minute:g} requests a minute.", retry_after=wait_s)
         return caller
+
+
+def _is_open(request: Request) -> bool:
+    path = request.url.path
+    page = path == PAGE_PATH or path.startswith(f"{PAGE_PATH}/")
+    return path in OPEN_PATHS or request.method == "OPTIONS" or (page and request.method in ("GET", "HEAD"))
 
 
 class _Body:

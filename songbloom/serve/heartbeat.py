@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -24,9 +25,9 @@ BEAT_S = 2.0
 _FORGET_AFTER_S = 3600.0  # a worker gone for so long is no longer shown
 
 
-def beat(engine: sa.Engine, worker: str, model: str | None, problem: str | None) -> None:
-    """Say that ``worker`` lives; raises SQLAlchemy's errors."""
-    state = {"model": model, "problem": problem}
+def beat(engine: sa.Engine, worker: str, model: str | None, problem: str | None, memory: int | None = None) -> None:
+    """Say that ``worker`` lives and holds so many bytes of memory; raises SQLAlchemy's errors."""
+    state = {"model": model, "problem": problem, "memory": memory}
     with engine.begin() as connection:
         count = sa.update(workers).where(workers.c.id == worker).values(beat=workers.c.beat + 1, **state)
         if connection.execute(count).rowcount == 0:
@@ -37,6 +38,14 @@ def leave(engine: sa.Engine, worker: str) -> None:
     """Say that ``worker`` has gone in order."""
     with engine.begin() as connection:
         connection.execute(sa.delete(workers).where(workers.c.id == worker))
+
+
+class WorkerState(NamedTuple):
+    """The loaded model, why there is none, and the memory held in bytes; each None where there is nothing to say."""
+
+    model: str | None
+    problem: str | None
+    memory: int | None
 
 
 class Watch:
@@ -88,6 +97,14 @@ class Watch:
         self.look()
         heard = self.alive() & self._moved  # a count that stands may be of a worker long dead
         return {worker: model for worker, model in self._models.items() if worker in heard and model is not None}
+
+    def states(self) -> list[WorkerState]:
+        """What the living workers say of themselves; reads the counts. Raises Unavailable."""
+        self.look()
+        alive = self.alive()
+        with reached(), self.engine.connect() as connection:
+            rows = connection.execute(sa.select(workers)).all()
+        return [WorkerState(row.model, row.problem, row.memory) for row in rows if row.id in alive]
 
     def silent_for(self, seconds: float) -> list[str]:
         """Workers not heard of for so long."""

@@ -109,6 +109,14 @@ class JobService:
         found = [Job.from_row(row._asdict()) for row in rows[:limit]]
         return found, found[-1].id if len(rows) > limit else None
 
+    def unfinished(self, owner: str) -> list[Job]:
+        """The owner's jobs that wait or are being made, the oldest first."""
+        query = sa.select(jobs).where(jobs.c.owner == owner, jobs.c.status.in_(UNFINISHED))
+        query = query.where(jobs.c.deleted.is_(sa.false())).order_by(jobs.c.id)
+        with reached(), self.engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [Job.from_row(row._asdict()) for row in rows]
+
     def position(self, job: Job) -> int | None:
         """How many jobs are served before this one; None if it does not wait."""
         if job.status != PENDING:
@@ -120,15 +128,19 @@ class JobService:
             query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.status == PENDING, first)
             return connection.scalar(query) or 0
 
-    def cancel(self, owner: str, job_id: str) -> Job:
-        """A waiting job is cancelled at once, a running one within a block; an ended one stays as it is."""
+    def cancel(self, owner: str, job_id: str, *, keep: bool = False) -> Job:
+        """A waiting job is cancelled at once, a running one within a block; an ended one stays as it is.
+
+        Args:
+            keep: what is composed of a running one becomes a song.
+        """
         self.get(owner, job_id)
         waiting = sa.update(jobs).where(*_own(owner, job_id), jobs.c.status == PENDING)
         running = sa.update(jobs).where(*_own(owner, job_id), jobs.c.status == PROCESSING)
         with reached(), self.engine.begin() as connection:
             exclusive(connection)
             cancelled = connection.execute(waiting.values(status=CANCELLED, cancel=True, finished=time.time()))
-            connection.execute(running.values(cancel=True))
+            connection.execute(running.values(cancel=True, keep=keep))
         if cancelled.rowcount:
             self.queue.forget([job_id])
         return self.get(owner, job_id)
@@ -157,12 +169,32 @@ class JobService:
         with reached(), self.engine.connect() as connection:
             return read_value(connection, "model") or self.settings.model
 
-    def choose_model(self, name: str) -> None:
-        """Make ``name`` the model of new jobs; workers load it when they are free. It counts as a reload."""
+    def choose_model(self, name: str, **precision: str) -> None:
+        """Make ``name`` the model of new jobs; workers load it when they are free. It counts as a reload.
+
+        Args:
+            precision: ``dtype`` and ``quantization`` to load it with, where not those of the settings.
+        """
         with reached(), self.engine.begin() as connection:
             exclusive(connection)
             write_value(connection, "model", name)
-            write_value(connection, "load", (read_value(connection, "load") or 0) + 1)
+            write_value(connection, "precision", precision)
+            self._ask_workers(connection, resting=False)
+
+    def unload_model(self) -> None:
+        """Have the workers let go of their model when they are free; the next song loads it again."""
+        with reached(), self.engine.begin() as connection:
+            exclusive(connection)
+            self._ask_workers(connection, resting=True)
+
+    def model_wishes(self) -> dict[str, Any]:
+        """``precision`` and ``resting`` as asked for last, and the ``choices`` workers have told; None: never."""
+        with reached(), self.engine.connect() as connection:
+            return {name: read_value(connection, name) for name in ("precision", "resting", "choices")}
+
+    def _ask_workers(self, connection: sa.Connection, *, resting: bool) -> None:
+        write_value(connection, "resting", resting)
+        write_value(connection, "load", (read_value(connection, "load") or 0) + 1)
 
     def _earlier(self, connection: sa.Connection, owner: str, key: str | None, fingerprint: str) -> Job | None:
         if key is None:

@@ -1,7 +1,8 @@
-"""The model a worker has loaded, and the wish that it load another."""
+"""The model a worker has loaded, and the wish that it load another, or none."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -27,7 +28,9 @@ class LoadedModel:
         self._lock = threading.Lock()
         self._asked: int | None = None
         self._try_at = 0.0
+        self._resting = False  # no model is wanted until a song needs one
         self.problem: str | None = None
+        self.precision: dict[str, str] = {}  # dtype and quantization, where others are wished for than the settings'
 
     @property
     def name(self) -> str | None:
@@ -43,13 +46,14 @@ class LoadedModel:
         """
         with self._lock:
             if self._composer is None or self._composer.name != name:
-                self._composer = None  # two models may be more than the memory holds
+                self._drop()  # two models may be more than the memory holds
                 self._composer = self._load(name)
+            self._resting = False
             return self._composer
 
     def prepare(self) -> None:
         """Load the wanted model; a failure is kept in ``problem`` for all to see."""
-        if self._composer is not None and self._composer.name == self._wanted:
+        if self._resting or (self._composer is not None and self._composer.name == self._wanted):
             return
         if time.monotonic() < self._try_at:
             return
@@ -63,12 +67,19 @@ class LoadedModel:
             self._try_at = time.monotonic() + _TRY_AGAIN_S
 
     def follow(self, connection: sa.Connection) -> None:
-        """Read which model is asked for (perhaps the same again); :meth:`prepare` loads it."""
+        """Read which model is asked for (perhaps the same again, or none); :meth:`prepare` loads it."""
         asked, wanted = read_value(connection, "load") or 0, read_value(connection, "model") or self._wanted
-        again = self._asked is not None and asked != self._asked
+        again, first = self._asked is not None and asked != self._asked, self._asked is None
         self._asked = asked
+        self.precision = read_value(connection, "precision") or {}
+        if again or first:
+            self._resting = bool(read_value(connection, "resting"))
         if again and self._lock.acquire(blocking=False):
-            self._composer = None  # read its files again
+            self._drop()  # its files are read again
             self._lock.release()
         if again or wanted != self._wanted:
             self._wanted, self._try_at = wanted, 0.0
+
+    def _drop(self) -> None:
+        self._composer = None
+        gc.collect()  # now, not when the next song needs the room

@@ -9,10 +9,11 @@ import time
 import sqlalchemy as sa
 
 from songbloom.serve import storage as keys
-from songbloom.serve.database import jobs, reached
+from songbloom.serve.database import jobs, library, reached
 from songbloom.serve.errors import Unavailable
 from songbloom.serve.heartbeat import Watch, hand_over_lost
 from songbloom.serve.jobs import JobService
+from songbloom.serve.library import Library
 from songbloom.serve.records import UNFINISHED
 from songbloom.serve.uploads import Uploads
 
@@ -24,6 +25,8 @@ _STRAY_AFTER_S = 3600.0
 def sweep(service: JobService, *, stray_after_s: float = _STRAY_AFTER_S) -> list[str]:
     """Remove ended jobs that are too old, then the oldest beyond the quota, then stray files; returns their ids.
 
+    Favourites stay, however old; their bytes count.
+
     Raises:
         Unavailable, OSError: database or storage are away; the next sweep goes on.
     """
@@ -32,9 +35,12 @@ def sweep(service: JobService, *, stray_after_s: float = _STRAY_AFTER_S) -> list
     with reached(), service.engine.connect() as connection:
         query = sa.select(jobs.c.id, jobs.c.finished, jobs.c.bytes).where(ended).order_by(jobs.c.finished.desc())
         rows = connection.execute(query).all()
+        favourites = set(connection.scalars(sa.select(library.c.job_id).where(library.c.favourite)))
     oldest, room, gone = time.time() - settings.keep_days * 86400, settings.quota_gb * 1e9, []
     for row in rows:  # the newest first
         room -= row.bytes
+        if row.id in favourites:
+            continue
         if row.finished < oldest or room < 0:
             gone.append(row.id)
     for job_id in gone:
@@ -87,6 +93,7 @@ class Housekeeping(threading.Thread):
                     swept = time.monotonic()
                     self._uploads.sweep()
                     sweep(self._service)
+                    Library(self._service.engine).empty_bin(self._service.delete)
             except (Unavailable, OSError) as error:
                 log.warning("housekeeping waits: %s", error)
             except Exception:  # it must go on

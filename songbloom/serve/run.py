@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from songbloom.errors import InvalidInput, OutputError
 from songbloom.serve.api import create_app
@@ -20,8 +21,17 @@ log = logging.getLogger(__name__)
 _GRACE_S = 5  # for answers under way when the server stops
 
 
-def serve(settings: ServeSettings, *, reload: bool = False, worker_command: Sequence[str] = WORKER_COMMAND) -> None:
+def serve(
+    settings: ServeSettings,
+    *,
+    reload: bool = False,
+    worker_command: Sequence[str] = WORKER_COMMAND,
+    page: Callable[[FastAPI], None] | None = None,
+) -> None:
     """Serve until SIGTERM or Ctrl-C; then workers finish their block and put their jobs back.
+
+    Args:
+        page: mounts a web page into the application.
 
     Raises:
         OutputError: the address is taken.
@@ -34,7 +44,7 @@ def serve(settings: ServeSettings, *, reload: bool = False, worker_command: Sequ
     if reload:
         _serve_reloading(settings, supervisor)
         return
-    app = create_app(settings)
+    app = create_app(settings, page=page)
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     server = uvicorn.Server(_config(app))

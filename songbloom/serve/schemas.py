@@ -9,6 +9,7 @@ from fastapi import File, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from songbloom.request import MAX_SEED
+from songbloom.serve.library import LibrarySong
 from songbloom.serve.records import FIRST, LAST, USUAL, Job
 
 Status = Literal["pending", "processing", "completed", "failed", "cancelled"]
@@ -149,25 +150,121 @@ class ListQuery(BaseModel):
     before: str | None = Field(default=None, pattern="^[0-9a-f]{32}$", description="`next` of the page before")
 
 
+class LibraryQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    search: str = Field(default="", max_length=200, description="words of title, tags or lyrics")
+    favourite: bool = Field(default=False, description="favourites only")
+    trashed: bool = Field(default=False, description="what is in the bin instead")
+    limit: int = Field(default=50, ge=1, le=200)
+    before: str | None = Field(default=None, pattern="^[0-9a-f]{32}$", description="`next` of the page before")
+
+
+class LibrarySongView(BaseModel):
+    job: JobView
+    title: str
+    tags: list[str]
+    favourite: bool
+    trashed_at: datetime | None
+
+    @classmethod
+    def of(cls, song: LibrarySong) -> LibrarySongView:
+        return cls(
+            job=JobView.of(song.job, None),
+            title=song.title,
+            tags=song.tags,
+            favourite=song.favourite,
+            trashed_at=None if song.trashed is None else _time(song.trashed),
+        )
+
+
+class LibraryPage(BaseModel):
+    songs: list[LibrarySongView]
+    next: str | None = Field(description="pass as `before` for the next page")
+
+
+Tag = Annotated[str, Field(min_length=1, max_length=40, pattern=_SOMETHING)]
+
+
+class SongChange(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    title: str | None = Field(default=None, min_length=1, max_length=200, pattern=_SOMETHING)
+    tags: list[Tag] | None = Field(default=None, max_length=20)
+    favourite: bool | None = None
+
+
+class LyricsQuestion(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    lyrics: str = Field(max_length=MOST_LYRICS, description="with or without section tags")
+
+
+class LyricsSection(BaseModel):
+    kind: str
+    lines: list[str]
+    phonemes: list[str] = Field(description="of each line")
+    seconds: float = Field(description="an estimate")
+
+
+class LyricsAnswer(BaseModel):
+    model: str
+    seconds: float = Field(description="of the song, an estimate")
+    tokens: int = Field(description="positions of the model's prefix that it fills")
+    sections: list[LyricsSection]
+    warnings: list[str]
+
+
+class CancelQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    keep: bool = Field(default=False, description="make a song of what is composed by now")
+
+
+class Download(BaseModel):
+    running: bool
+    file: str | None = Field(description="under way")
+    done: int = Field(description="bytes of that file")
+    total: int | None = Field(description="bytes of that file, where known")
+    error: str | None
+
+
 class Model(BaseModel):
     name: str
     description: str
     parameters: int | None
     longest_s: float
     licence: str
+    size_bytes: int | None = Field(description="of its files; an estimate where it is not present")
     present: bool = Field(description="on this machine")
     loaded: bool = Field(description="in a worker, now")
+    download: Download | None = Field(description="the last one since the service began")
 
 
 class ModelList(BaseModel):
     models: list[Model]
     current: str = Field(description="the model new jobs are made with")
+    state: Literal["loaded", "loading", "resting", "away"] = Field(
+        description="of the workers; resting: none is loaded until a song needs one; away: no worker answers"
+    )
+    problem: str | None = Field(description="why a worker cannot load it")
+    memory_bytes: int | None = Field(description="held by the workers")
+    dtypes: list[str] = Field(description="that the workers offer")
+    dtype: str
+    quantizations: list[str] = Field(description="that the workers offer")
+    quantization: str
 
 
 class LoadModel(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     model_name: str | None = Field(default=None, max_length=100, description="default: the current one, again")
+    dtype: str | None = Field(default=None, max_length=20, description="one of GET /models; default: the service's")
+    quantization: str | None = Field(default=None, max_length=20, description="one of GET /models; default: likewise")
+
+
+class UnloadingModel(BaseModel):
+    status: Literal["unloading"] = "unloading"
 
 
 class LoadingModel(BaseModel):

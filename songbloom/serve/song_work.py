@@ -24,6 +24,7 @@ from songbloom.serve.composer import Block, Composer
 from songbloom.serve.database import AWAY
 from songbloom.serve.records import CANCELLED, COMPLETED, FAILED, Job, JobProgress, SongOrder
 from songbloom.serve.storage import Storage
+from songbloom.song import Song
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class SongWork:
         self._find_composer, self._max_attempts = find_composer, max_attempts
         self._told = 0.0
         self._progress = claim.job.progress
+        self._save_begun: Callable[[], float] | None = None  # makes a song of the blocks there are
 
     def run(self) -> None:
         """Bring the job to its end, whatever that is.
@@ -96,15 +98,35 @@ class SongWork:
             clip.write_bytes(self._fetch_clip(job.id))
             prepared = composer.prepare(job.order, clip)
             seconds: list[float] = []
-            for sample in range(job.order.num_samples):
-                seconds.append(self._make_sample(composer, prepared, sample, seconds, Path(folder)))
+            try:
+                for sample in range(job.order.num_samples):
+                    seconds.append(self._make_sample(composer, prepared, sample, seconds, Path(folder)))
+            except CancelAsked:
+                self._end(CANCELLED, **self._kept(seconds))
+                return
+        self._end(COMPLETED, **self._whole(seconds))
+
+    def _whole(self, seconds: list[float]) -> dict[str, Any]:
+        """What is told at the end of songs of these lengths."""
+        job = self.claim.job
         size = sum(
             self._patiently(partial(self.storage.size, key))
-            for sample in range(job.order.num_samples)
+            for sample in range(len(seconds))
             for key in (keys.audio_key(job.id, sample, job.order.format), keys.metadata_key(job.id, sample))
         )
-        done = JobProgress(job.order.num_samples, sum(seconds), sum(seconds), 0.0, None, seconds)
-        self._end(COMPLETED, progress=done, bytes=size)
+        return {"progress": JobProgress(len(seconds), sum(seconds), sum(seconds), 0.0, None, seconds), "bytes": size}
+
+    def _kept(self, seconds: list[float]) -> dict[str, Any]:
+        """What is told of a cancelled job: if its owner wants what is composed, that is made a song."""
+        try:
+            if not self.claim.keeps():
+                return {}
+            if self._save_begun is not None:
+                seconds.append(self._save_begun())
+            return self._whole(seconds) if seconds else {}
+        except (CancelAsked, *AWAY) as error:
+            log.warning("job %s: what was composed is not kept (%s)", self.claim.job.id, type(error).__name__)
+            return {}
 
     def _fetch_clip(self, job_id: str) -> bytes:
         try:
@@ -122,25 +144,34 @@ class SongWork:
         if blocks:
             log.info("job %s goes on after %d blocks of sample %d", job.id, len(blocks), sample)
         began = time.monotonic()
-        for composed, block in enumerate(
-            composer.compose(prepared, order.settings.seed_of(sample), tuple(blocks)), start=1
-        ):
+        seed = order.settings.seed_of(sample)
+
+        def save() -> float:
+            return self._save(composer.song(prepared, seed, blocks), sample, folder)
+
+        self._save_begun = save if blocks else None
+        for composed, block in enumerate(composer.compose(prepared, seed, tuple(blocks)), start=1):
             key, data = keys.block_key(job.id, sample, len(blocks)), block.to_bytes()
             self._patiently(partial(self.storage.write, key, data))
             blocks.append(block)
+            self._save_begun = save
             where = composer.where(prepared, len(blocks), composed, time.monotonic() - began)
             left_s = _of_all(where.left_s, where.song_s, where.expected_s, order, sample, time.monotonic() - began)
             self._look_around(JobProgress(sample, where.song_s, where.expected_s, left_s, None, before))
-        song = composer.song(prepared, order.settings.seed_of(sample), blocks)
+        self._save_begun = None
+        return save()
+
+    def _save(self, song: Song, sample: int, folder: Path) -> float:
+        """Put a song into the storage; returns its seconds."""
+        job, order = self.claim.job, self.claim.job.order
         name = folder / f"song.{order.format}"
         report = self._patiently(lambda: song.save(name, format=order.format))
         # Saving lowers what would clip; who listens to the stream must not hear a step where blocks end.
         about = json.loads(name.with_suffix(".json").read_text("utf-8")) | {"gain_db": report.gain_db}
         name.with_suffix(".json").write_text(json.dumps(about, ensure_ascii=False), "utf-8")
-        self._look_for_cancel()
         for key, source in (
             (keys.audio_key(job.id, sample, order.format), name),
-            (metadata, name.with_suffix(".json")),
+            (keys.metadata_key(job.id, sample), name.with_suffix(".json")),
         ):
             self._patiently(partial(self.storage.write_file, key, source))
         return song.seconds
@@ -189,7 +220,8 @@ class SongWork:
         job_id = self.claim.job.id
         purge = self._patiently(lambda: self.claim.end(status, **changes), ending=True)
         log.info("job %s %s", job_id, status)
-        leftovers = f"jobs/{job_id}" if purge or status == CANCELLED else keys.blocks_key(job_id)
+        empty = status == CANCELLED and "progress" not in changes
+        leftovers = f"jobs/{job_id}" if purge or empty else keys.blocks_key(job_id)
         try:
             self.storage.remove(leftovers)
         except OSError as error:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import IO
 
+import numpy as np
 import soundfile
 
 from songbloom.audio.wav_stream import to_pcm
@@ -56,6 +57,22 @@ def file_pieces(file: IO[bytes], first: int, last: int) -> Iterator[bytes]:
         while left > 0 and (piece := file.read(min(_PIECE, left))):
             left -= len(piece)
             yield piece
+
+
+def file_peaks(file: IO[bytes], points: int) -> tuple[float, list[float]]:
+    """Seconds of a song's file and its largest amplitude, 0 to 1, in each of ``points`` parts; closes the file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with file, soundfile.SoundFile(file) as sound:
+            step = max(1, -(-sound.frames // points))
+            blocks = sound.blocks(step, dtype="float32", always_2d=True)
+            found = [round(min(1.0, float(np.abs(block).max())), 3) for block in blocks if len(block)]
+            return sound.frames / sound.samplerate, found
+    except soundfile.LibsndfileError as error:
+        raise OSError(str(error)) from error
 
 
 class SongSound:

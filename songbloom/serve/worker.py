@@ -13,13 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig
 
 from songbloom.serve.claims import Claim, Superseded
-from songbloom.serve.composer import Composer, ModelComposer
-from songbloom.serve.database import AWAY, connect, migrate, private_folder, url_of
+from songbloom.serve.composer import Composer, ModelComposer, choices, memory
+from songbloom.serve.database import AWAY, connect, exclusive, migrate, private_folder, url_of, write_value
 from songbloom.serve.errors import Unavailable
 from songbloom.serve.heartbeat import BEAT_S, Watch, beat, hand_over_lost, leave, take_back
 from songbloom.serve.models import LoadedModel
@@ -88,7 +89,7 @@ class Worker:
         """Say every two seconds that this worker lives, and load the model that is asked for, until it stops."""
         while not self.stopping.wait(BEAT_S):
             try:
-                beat(self.engine, self.name, self.model.name, self.model.problem)
+                beat(self.engine, self.name, self.model.name, self.model.problem, memory())
                 with self.engine.connect() as connection:
                     self.model.follow(connection)
             except AWAY as error:
@@ -137,8 +138,13 @@ def run_worker(
     if supervised:
         threading.Thread(target=_watch_stdin, args=(ended,), daemon=True).start()
     with worker_slot(settings.data_dir) as name:
-        worker = Worker(name, settings, load or (lambda model: ModelComposer(model, settings)))
-        _begin(worker, ended)
+
+        def load_model(model: str) -> Composer:
+            return ModelComposer(model, replace(settings, **worker.model.precision))
+
+        worker = Worker(name, settings, load or load_model)
+        known = {"dtypes": ["auto"], "quantizations": ["none"]} if load else choices(settings)
+        _begin(worker, ended, known)
         log.info("worker %s is ready", name)
         ended.wait()
         worker.stop()
@@ -148,13 +154,17 @@ def run_worker(
         os._exit(0)
 
 
-def _begin(worker: Worker, ended: threading.Event) -> None:
+def _begin(worker: Worker, ended: threading.Event, known: dict[str, list[str]]) -> None:
     """Take back what a predecessor of the same name left, then take from the queue. Waits for the database."""
     while not ended.is_set():
         try:
             migrate(worker.settings, worker.engine)
             take_back(worker.engine, worker.queue, worker.name)
             beat(worker.engine, worker.name, None, None)
+            with worker.engine.begin() as connection:
+                exclusive(connection)
+                write_value(connection, "choices", known)
+                worker.model.follow(connection)
             break
         except sa.exc.DBAPIError as error:
             log.warning("waiting for the database: %s", str(error).splitlines()[0])

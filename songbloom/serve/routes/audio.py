@@ -17,7 +17,7 @@ from songbloom.serve.context import Context, JobId, SampleId, ServeContext, Who
 from songbloom.serve.errors import Conflict, Invalid, NotFound, ServeError, Unavailable
 from songbloom.serve.problems import responses
 from songbloom.serve.records import COMPLETED, Job
-from songbloom.serve.sound import MEDIA_TYPES, SongSound, byte_range, file_pieces
+from songbloom.serve.sound import MEDIA_TYPES, SongSound, byte_range, file_peaks, file_pieces
 from songbloom.serve.storage import stored
 
 router = APIRouter(tags=["audio"])
@@ -39,6 +39,17 @@ class StreamQuery(BaseModel):
     sample: int = Field(default=0, ge=0, le=4, description="which of the job's songs")
     format: Literal["wav", "pcm"] = Field(default="wav", description="pcm: 16-bit little-endian without a header")
     from_s: float = Field(default=0.0, ge=0, le=3600, description="where to begin, in seconds of song")
+
+
+class PeaksQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    points: int = Field(default=400, ge=1, le=2000)
+
+
+class Peaks(BaseModel):
+    seconds: float
+    peaks: list[float] = Field(description="largest amplitude in each of as many equal parts, 0 to 1")
 
 
 @router.get(
@@ -90,6 +101,45 @@ def file_response(
         all_headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     pieces, status = file_pieces(file, first, last), 200 if chosen is None else 206
     return StreamingResponse(pieces, status, all_headers, MEDIA_TYPES[order.format])
+
+
+@router.get("/download/{job_id}/{sample_id}/peaks", responses=responses(NotFound, Invalid, Unavailable))
+def peaks(
+    context: Context, who: Who, job_id: JobId, sample_id: SampleId, query: Annotated[PeaksQuery, Query()]
+) -> Peaks:
+    """How loud a finished song is from point to point, to draw it."""
+    job = context.jobs.get(who.name, job_id)
+    _check_sample(job, sample_id)
+    key = keys.audio_key(job.id, sample_id, job.order.format)
+    with stored():
+        try:
+            seconds, found = file_peaks(context.storage.open(key), query.points)
+        except FileNotFoundError as error:
+            raise NotFound("The song is not done yet, or no longer there.") from error
+    return Peaks(seconds=seconds, peaks=found)
+
+
+@router.get(
+    "/jobs/{job_id}/prompt_audio",
+    response_class=Response,
+    responses={
+        200: {"description": "The file as it was sent", "content": {"application/octet-stream": _BINARY}},
+        **responses(NotFound, Invalid, Unavailable),
+    },
+)
+def prompt_audio(context: Context, who: Who, job_id: JobId) -> Response:
+    """The style clip a job was asked for with."""
+    data = stored_clip(context, context.jobs.get(who.name, job_id))
+    return Response(data, media_type="application/octet-stream", headers={"Content-Disposition": "attachment"})
+
+
+def stored_clip(context: ServeContext, job: Job) -> bytes:
+    """The style clip of a job. Raises NotFound, Unavailable."""
+    with stored():
+        try:
+            return context.storage.read(keys.prompt_key(job.id))
+        except FileNotFoundError as error:
+            raise NotFound("The style clip is no longer in the storage.") from error
 
 
 @router.get(

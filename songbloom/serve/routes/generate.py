@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import secrets
+import tempfile
 import time
 import zipfile
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Header, Request, Response
@@ -16,10 +18,11 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from songbloom.request import SongSettings
 from songbloom.serve import storage as keys
 from songbloom.serve.auth import Caller
-from songbloom.serve.context import Context, ServeContext, Who
+from songbloom.serve.context import Context, JobId, ServeContext, Who
 from songbloom.serve.errors import (
     Conflict,
     Invalid,
+    NotFound,
     QueueFull,
     ServeError,
     TooLarge,
@@ -28,7 +31,7 @@ from songbloom.serve.errors import (
 )
 from songbloom.serve.problems import responses
 from songbloom.serve.records import CANCELLED, COMPLETED, FAILED, Job, SongOrder
-from songbloom.serve.routes.audio import file_response
+from songbloom.serve.routes.audio import file_response, stored_clip
 from songbloom.serve.schemas import GenerateForm, JobView
 from songbloom.serve.sound import MEDIA_TYPES
 from songbloom.serve.storage import stored
@@ -106,6 +109,20 @@ async def generate_sync(
     if job.order.num_samples == 1:
         return await asyncio.to_thread(file_response, context, job, 0, request.headers.get("range"), _links(job))
     return await asyncio.to_thread(_zip_response, context, job)
+
+
+@router.post("/jobs/{job_id}/again", status_code=202, responses=responses(NotFound, *_REFUSALS[1:]))
+def generate_again(context: Context, who: Who, job_id: JobId) -> JobView:
+    """Another take: a job of the same wish and style clip, with a new seed and the current model."""
+    earlier = context.jobs.get(who.name, job_id)
+    settings = replace(earlier.order.settings, seed=secrets.randbits(31))
+    order = replace(earlier.order, settings=settings, model=context.jobs.model(), num_samples=1)
+    limit = context.settings.max_jobs_per_key if context.settings.auth_on else None
+    with tempfile.TemporaryDirectory(prefix="songbloom-") as folder:
+        clip = FilePath(folder) / "prompt_audio"
+        clip.write_bytes(stored_clip(context, earlier))
+        job, _ = context.jobs.submit(who.name, order, clip, priority=earlier.priority, seed_drawn=True, limit=limit)
+    return JobView.of(job, context.jobs.position(job))
 
 
 def _submit(context: ServeContext, who: Caller, form: GenerateForm, idempotency_key: str | None) -> Job:

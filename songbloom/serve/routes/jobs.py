@@ -14,7 +14,7 @@ from songbloom.serve.auth import Caller
 from songbloom.serve.context import Context, JobId, ServeContext, Who
 from songbloom.serve.errors import Invalid, NotFound, ServeError, Unavailable
 from songbloom.serve.problems import responses
-from songbloom.serve.schemas import JobPage, JobView, ListQuery
+from songbloom.serve.schemas import CancelQuery, JobPage, JobView, ListQuery
 
 router = APIRouter(tags=["jobs"])
 
@@ -36,9 +36,9 @@ def get_job(context: Context, who: Who, job_id: JobId) -> JobView:
 
 
 @router.post("/jobs/{job_id}/cancel", responses=responses(NotFound, Invalid, Unavailable))
-def cancel_job(context: Context, who: Who, job_id: JobId) -> JobView:
+def cancel_job(context: Context, who: Who, job_id: JobId, query: Annotated[CancelQuery, Query()]) -> JobView:
     """End a job: at once while it waits, within a block while it is made. One that has ended stays as it is."""
-    job = context.jobs.cancel(who.name, job_id)
+    job = context.jobs.cancel(who.name, job_id, keep=query.keep)
     return JobView.of(job, context.jobs.position(job))
 
 

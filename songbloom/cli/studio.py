@@ -1,0 +1,55 @@
+"""``songbloom studio``: the web page and the REST service in one server."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from functools import partial
+
+from songbloom.cli.serve import add_settings
+from songbloom.cli.terminal import DONE, Parser
+from songbloom.serve import require_extra as require_serve
+from songbloom.serve.settings import ServeSettings, variable_of
+
+DEFAULT_PORT = 7860
+#: Songs of the library stay; ``songbloom serve`` removes what is a month old.
+_KEEP_DAYS = 36_500.0
+
+
+def build_parser(prog: str) -> argparse.ArgumentParser:
+    parser = Parser(
+        prog,
+        f"Make songs in a web page, http://localhost:{DEFAULT_PORT}. The REST service answers at the same address.",
+        "Every option of the service can be given as an environment variable, SONGBLOOM_PORT for --port.",
+    )
+    add = parser.add_argument
+    add("--share", action="store_true", help="also open a public address (through Gradio's tunnel), with a key")
+    add("--server-port", dest="port", type=int, metavar="INT", help="the same as --port")
+    add("--server-name", dest="host", metavar="STR", help="the same as --host")
+    add("--auto-load-model", action="store_true", help="load the model at once, not with the first song")
+    add_settings(parser, port=DEFAULT_PORT, keep_days=_KEEP_DAYS)
+    parser.set_defaults(log_level=logging.INFO)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    defaults = {"port": DEFAULT_PORT, "keep_days": _KEEP_DAYS}
+    given = vars(options)
+    for name, value in defaults.items():
+        if given[name] is None and not os.environ.get(variable_of(name)):
+            given[name] = value
+    if options.share and not given["auth"]:
+        given["auth"] = "on"
+    if options.no_auth:
+        given["auth"] = "off"
+    settings = ServeSettings.read(given)
+    require_serve()
+    from songbloom.studio import require_extra
+
+    require_extra()
+    from songbloom.serve.run import serve
+    from songbloom.studio.mount import mount_studio
+
+    serve(settings, page=partial(mount_studio, load=options.auto_load_model))
+    return DONE

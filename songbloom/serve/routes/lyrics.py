@@ -1,0 +1,35 @@
+"""``/lyrics``: what a model reads in a lyric, before anything is sung."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from songbloom.lyrics import describe
+from songbloom.serve.context import Context, Who
+from songbloom.serve.errors import Invalid, Unavailable
+from songbloom.serve.lyric_reader import LyricReader
+from songbloom.serve.problems import responses
+from songbloom.serve.schemas import LyricsAnswer, LyricsQuestion, LyricsSection
+
+router = APIRouter(tags=["generate"])
+
+
+@router.post("/lyrics", responses=responses(400, Invalid, Unavailable))
+def lyrics(context: Context, _: Who, question: LyricsQuestion) -> LyricsAnswer:
+    """Sections with expected seconds, phonemes and warnings, as the current model reads them."""
+    model = context.jobs.model()
+    reader = LyricReader.of(model, context.settings.local_dir)
+    report = describe(
+        question.lyrics,
+        processor=reader.processor,
+        pace=reader.pace,
+        max_tokens=reader.max_tokens,
+        vocab=reader.vocab,
+    )
+    sections = [
+        LyricsSection(kind=part.kind, lines=part.lines, phonemes=part.phonemes, seconds=part.seconds)
+        for part in report.sections
+    ]
+    return LyricsAnswer(
+        model=model, seconds=report.seconds, tokens=report.tokens, sections=sections, warnings=report.warnings
+    )

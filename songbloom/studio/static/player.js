@@ -1,0 +1,65 @@
+// The one player of the page: a finished song in an audio element, with a bar at the foot.
+
+import { BASE, button, clock, el, icon, t, tell } from "./core.js";
+
+const audio = el("audio", { preload: "metadata" });
+let current = null; // {id, sample, title}
+
+export const playing = () => current;
+export const place = () => (audio.duration ? audio.currentTime / audio.duration : 0);
+export const seconds = () => audio.currentTime;
+export const isCurrent = (id, sample) => current?.id === id && current.sample === sample;
+export const isSounding = (id, sample) => isCurrent(id, sample) && !audio.paused;
+
+/** Play a sample of a song, or pause it if it sounds; another take of the same song goes on where this one is. */
+export function toggle(id, sample, title) {
+  if (isCurrent(id, sample)) {
+    if (audio.paused) audio.play();
+    else audio.pause();
+    return;
+  }
+  const at = current?.id === id ? audio.currentTime : 0;
+  current = { id, sample, title };
+  audio.src = `${BASE}/download/${id}/${sample}`;
+  audio.currentTime = at;
+  audio.play().catch(() => {}); // refused before the first click on the page
+  bar().hidden = false;
+}
+
+export function seek(share) {
+  if (audio.duration) audio.currentTime = Math.min(0.999, Math.max(0, share)) * audio.duration;
+}
+
+export function stop() {
+  audio.pause();
+  current = null;
+  bar().hidden = true;
+  tell("played");
+}
+
+let made = null;
+
+function bar() {
+  if (made) return made;
+  const title = el("strong");
+  const times = el("span", { class: "sb-times" });
+  const slider = el("input", { type: "range", min: 0, max: 1, step: 0.001, value: 0, "aria-label": t("position") });
+  slider.addEventListener("input", () => seek(Number(slider.value)));
+  const toggleButton = button("play", t("play"), () => current && toggle(current.id, current.sample, current.title));
+  made = el("section", { id: "sb-player", class: "sb", "aria-label": t("play") }, toggleButton, title, slider, times, button("close", t("close"), stop), audio);
+  document.body.append(made);
+  const show = () => {
+    title.textContent = current?.title ?? "";
+    times.textContent = `${clock(audio.currentTime)} / ${clock(audio.duration || 0)}`;
+    slider.value = place();
+    slider.setAttribute("aria-valuetext", times.textContent);
+    const [name, label] = audio.paused ? ["play", t("play")] : ["pause", t("pause")];
+    toggleButton.replaceChildren(icon(name));
+    toggleButton.setAttribute("aria-label", label);
+    toggleButton.title = label;
+    tell("played");
+  };
+  for (const name of ["play", "pause", "timeupdate", "seeked", "ended", "loadedmetadata"]) audio.addEventListener(name, show);
+  show();
+  return made;
+}
