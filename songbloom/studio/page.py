@@ -89,9 +89,7 @@ def _slot(name: str, tag: str) -> None:
 
 
 def _controls(t: gr.I18n) -> Controls:
-    lyrics = gr.Textbox(
-        label=t("lyrics"), placeholder=t("lyrics_hint"), lines=12, max_lines=24, max_length=20_000, elem_id="sb-lyrics"
-    )
+    lyrics = gr.Textbox(label=t("lyrics"), placeholder=t("lyrics_hint"), lines=12, max_lines=24, elem_id="sb-lyrics")
     _slot("lyrics-help", "section")
     _slot("clip", "section")
     title = gr.Textbox(label=t("title"), placeholder=t("title_hint"), max_length=200, elem_id="sb-title")

@@ -39,6 +39,8 @@ def studio_theme() -> gr.themes.Base:
         block_info_text_color_dark="#b3adc9",
         input_background_fill="#ffffff",
         input_background_fill_dark="#14111f",
+        input_border_width="1px",
+        input_border_width_dark="1px",
         input_border_color="#8a84a6",
         input_border_color_dark="#6a6389",
         input_placeholder_color="#6b6685",

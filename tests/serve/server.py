@@ -43,7 +43,7 @@ class Server:
         self.client = httpx.Client(base_url=self.url, timeout=60)
 
     def _address(self) -> str:
-        for _ in range(600):
+        for _ in range(2400):
             text = self.log.read_bytes()[self._read_from :].decode(errors="replace")
             if found := _ADDRESS.search(text):
                 return found[1]

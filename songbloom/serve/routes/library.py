@@ -25,6 +25,12 @@ def list_library(context: Context, who: Who, query: Annotated[LibraryQuery, Quer
     return LibraryPage(songs=[LibrarySongView.of(song) for song in found], next=following)
 
 
+@router.get("/library/{job_id}", responses=responses(*_REFUSALS))
+def get_song(context: Context, who: Who, job_id: JobId) -> LibrarySongView:
+    """A job and what is said of its song."""
+    return LibrarySongView.of(context.library.get(who.name, job_id))
+
+
 @router.patch("/library/{job_id}", responses=responses(400, *_REFUSALS))
 def change_song(context: Context, who: Who, job_id: JobId, change: SongChange) -> LibrarySongView:
     """Say what a song is called, how it is tagged, whether it is a favourite. What is left out stays."""

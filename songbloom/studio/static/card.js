@@ -80,7 +80,8 @@ export function songCard(song, { full = false } = {}) {
   };
   const showMarks = () => {
     wave.lastChild.replaceChildren(...marks.map((mark) => {
-      const label = el("span", {}, t(mark.kind));
+      const wide = mark.to - mark.from > 0.09;
+      const label = el("span", { title: t(mark.kind) }, wide ? t(mark.kind) : "");
       label.style.left = `${mark.from * 100}%`;
       label.style.maxWidth = `${(mark.to - mark.from) * 100}%`;
       label.style.borderColor = colourOf(mark.kind);

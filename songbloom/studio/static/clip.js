@@ -78,12 +78,9 @@ function choose(what) {
   show();
 }
 
-export function chooseExample(stem) {
-  choose({ name: stem, example: stem });
-}
-
-async function take(file, title = file.name) {
-  choose({ name: title, file, start: 0 });
+/** Use a file; `start` seconds into it the clip begins. */
+export async function take(file, title = file.name, start = 0) {
+  choose({ name: title, file, start });
   if (file.size < MOST_SHOWN_BYTES) {
     try {
       const audio = await new OfflineAudioContext(1, 1, 24000).decodeAudioData(await file.arrayBuffer());

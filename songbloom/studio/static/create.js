@@ -1,7 +1,7 @@
 // Sends a song's wish to the service, as the form that POST /generate takes, and fills the form with an earlier one.
 
-import { api, explain, news, session, t, tell, toast } from "./core.js";
-import { clip } from "./clip.js";
+import { BASE, api, explain, headers, session, t, tell, toast } from "./core.js";
+import { clip, take } from "./clip.js";
 import { allowSound } from "./live.js";
 
 /** The order of page.Controls. */
@@ -62,7 +62,7 @@ export function filled(now) {
 }
 
 /** Show an earlier song's wish in the form; the seed too, if it is to be the same song. */
-export function useAgain(song, seed) {
+export async function useAgain(song, seed) {
   const { job } = song;
   const set = job.settings;
   const custom = ["cfg_coef", "steps", "top_k", "temperature"].some((name) => name in set);
@@ -72,7 +72,9 @@ export function useAgain(song, seed) {
   };
   for (const name of ["cfg_coef", "steps", "top_k", "temperature"]) if (name in set) filling[name] = set[name];
   document.getElementById("sb-fill").click();
-  news.dispatchEvent(new Event("show-create"));
+  tell("show-create");
+  const answer = await fetch(`${BASE}/jobs/${job.job_id}/prompt_audio`, { headers: headers() });
+  if (answer.ok) take(new File([await answer.blob()], "clip"), t("clip_of", { title: song.title }), job.prompt_start);
 }
 
 export const wantsLive = (value) => (value === undefined ? session(LIVE) !== false : session(LIVE, value));

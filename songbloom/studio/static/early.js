@@ -9,7 +9,7 @@
   };
   const wished = new URLSearchParams(location.search).get("lang") ?? read("language") ?? navigator.language;
   const language = wished.toLowerCase().startsWith("zh") ? "zh" : "en";
-  Object.defineProperty(navigator, "language", { get: () => language });
+  Object.defineProperty(navigator, "language", { get: () => (language === "zh" ? "zh-CN" : "en") });
   document.documentElement.lang = language;
   const dark = read("theme") ? read("theme") === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   window.SONGBLOOM.language = language;

@@ -49,6 +49,7 @@ export function mountLibrary(box) {
   heed("signed-in", () => load());
   box.setAttribute("aria-label", t("tab_library"));
   box.replaceChildren(
+    el("h2", { class: "sb-unseen" }, t("tab_library")),
     el("div", { class: "sb-row" }, search, el("label", { class: "sb-check" }, stars, t("favourites_only")), el("label", { class: "sb-check" }, bin, t("bin"))),
     empty, list, more);
   load();

@@ -25,11 +25,12 @@ function fitted(canvas) {
 export function drawWave(canvas, peaks, { marks = [], played = 0, from = 0, to = 1 } = {}) {
   const [context, width, height] = fitted(canvas);
   const count = Math.max(1, Math.floor(width / 3));
+  const loudest = peaks.reduce((most, peak) => Math.max(most, peak), 0.05);
   for (let bar = 0; bar < count; bar++) {
     const share = bar / count;
     const first = Math.floor(share * peaks.length);
     const part = peaks.slice(first, Math.max(first + 1, Math.floor(((bar + 1) / count) * peaks.length)));
-    const size = Math.max(1.5, Math.max(0, ...part) * (height - 4));
+    const size = Math.max(1.5, (Math.max(0, ...part) / loudest) * (height - 4));
     const mark = marks.find((entry) => share >= entry.from && share < entry.to);
     context.fillStyle = colourOf(mark?.kind);
     context.globalAlpha = share < from || share > to ? 0.18 : share <= played ? 1 : 0.45;
