@@ -30,7 +30,7 @@ $(VENV)/.package: $(VENV)/.made pyproject.toml
 	@touch $@
 
 $(VENV)/.package-dev: $(VENV)/.made pyproject.toml
-	$(PIP) -e '.[dev,corpus,serve,train]'
+	$(PIP) -e '.[dev,corpus,studio,train]'
 	@touch $@ $(VENV)/.package
 
 $(VENV)/.made:

@@ -8,9 +8,10 @@ import os
 from functools import partial
 
 from songbloom.cli.serve import add_settings
-from songbloom.cli.terminal import DONE, Parser
+from songbloom.cli.terminal import DONE, Parser, write_line
 from songbloom.serve import require_extra as require_serve
 from songbloom.serve.settings import ServeSettings, variable_of
+from songbloom.studio import require_extra
 
 DEFAULT_PORT = 7860
 #: Songs of the library stay; ``songbloom serve`` removes what is a month old.
@@ -34,22 +35,24 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    defaults = {"port": DEFAULT_PORT, "keep_days": _KEEP_DAYS}
     given = vars(options)
-    for name, value in defaults.items():
+    for name, value in (("port", DEFAULT_PORT), ("keep_days", _KEEP_DAYS)):
         if given[name] is None and not os.environ.get(variable_of(name)):
             given[name] = value
-    if options.share and not given["auth"]:
-        given["auth"] = "on"
+    if options.share and given["auth"] is None:
+        given["auth"] = "on"  # the tunnel ends at loopback, where keys are off by themselves
     if options.no_auth:
         given["auth"] = "off"
     settings = ServeSettings.read(given)
     require_serve()
-    from songbloom.studio import require_extra
-
     require_extra()
     from songbloom.serve.run import serve
     from songbloom.studio.mount import mount_studio
 
+    if options.share:
+        from songbloom.studio.share import share
+
+        addresses = share(settings)
+        write_line(f"shared at {addresses.public}\nyours is {addresses.local}")
     serve(settings, page=partial(mount_studio, load=options.auto_load_model))
     return DONE

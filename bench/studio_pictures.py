@@ -1,0 +1,117 @@
+"""Pictures of the studio for the documentation, and what it costs a browser: ``python -m bench.studio_pictures``.
+
+Starts ``app.py`` with the bundled model, makes one short song in a headless chromium, and writes docs/images/*.png.
+The last line is JSON: milliseconds to the first contentful paint and to the editor on a second visit (a first one also
+fills the browser's caches), and requests a minute while a song is made.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from tests.serve.server import ROOT, Server
+from tests.studio.browser import StudioPage, launch
+
+IMAGES = ROOT / "docs/images"
+APP = (sys.executable, "app.py", "--auto-load-model", "--port", "0")
+LYRICS = (ROOT / "example/lyrics/lantern.txt").read_text(encoding="utf-8")
+SECONDS = 12
+
+
+def main() -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        server = Server(Path(folder), APP)
+        browser = launch(playwright)
+        try:
+            page = StudioPage(browser, server.url)
+            costs = {"requests_per_minute": _make_song(page)}
+            _desktop(page)
+            costs |= _paint(page)
+            page.close()
+            _dark(StudioPage(browser, server.url, color_scheme="dark"))
+            _chinese(StudioPage(browser, server.url, locale="zh-CN"))
+            _phone(StudioPage(browser, server.url, is_mobile=True, has_touch=True))
+        finally:
+            browser.close()
+            server.stop()
+    for picture in sorted(IMAGES.glob("studio_*.png")):
+        sys.stdout.write(f"{picture.relative_to(ROOT)}: {picture.stat().st_size / 1000:.0f} kB\n")
+    sys.stdout.write(json.dumps(costs) + "\n")
+
+
+def _make_song(page: StudioPage) -> float:
+    """Make the song; requests a minute meanwhile."""
+    page.write(LYRICS)
+    page.find(".sb-plan").wait_for()
+    page.choose("Folk")
+    page.title("A lantern by the door")
+    page.longest(SECONDS)
+    page.requests.clear()
+    began = time.monotonic()
+    job_id = page.made()
+    page.card(job_id).locator(".sb-heard").get_by_text("heard").wait_for()
+    page.finished(job_id)
+    taken_s, asked = time.monotonic() - began, len(page.requests)
+    return round(60 * asked / taken_s, 1)
+
+
+def _desktop(page: StudioPage) -> None:
+    page.find("#sb-settings button").first.click()
+    card = page.find("#sb-now article").first
+    card.locator("summary").click()
+    page.find("#sb-now .sb-wavebox").first.click(position={"x": 150, "y": 30})
+    page.page.wait_for_timeout(1500)
+    page.find("#sb-player").get_by_role("button", name="Pause").click()
+    page.page.evaluate("window.scrollTo(0, 0)")
+    _save(page, "desktop")
+
+
+def _paint(page: StudioPage) -> dict[str, float]:
+    """Milliseconds on a second visit."""
+    page.page.reload()
+    began = time.monotonic()
+    page.find(".sb-clip").first.wait_for()
+    ready_s = time.monotonic() - began
+    paint = page.page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    return {"first_paint_ms": round(paint), "editor_after_load_ms": round(1000 * ready_s)}
+
+
+def _dark(page: StudioPage) -> None:
+    page.tab(1)
+    page.find("#sb-library .sb-wavebox").first.wait_for()
+    page.page.set_viewport_size({"width": 1280, "height": 640})
+    page.page.wait_for_timeout(1500)
+    _save(page, "dark")
+    page.close()
+
+
+def _chinese(page: StudioPage) -> None:
+    page.write((ROOT / "example/lyrics/moonlight_zh.txt").read_text(encoding="utf-8"))
+    page.find(".sb-plan").wait_for()
+    page.page.wait_for_timeout(500)
+    _save(page, "chinese")
+    page.close()
+
+
+def _phone(page: StudioPage) -> None:
+    page.page.set_viewport_size({"width": 390, "height": 844})
+    page.write(LYRICS)
+    page.find(".sb-plan").wait_for()
+    page.page.wait_for_timeout(500)
+    _save(page, "phone")
+    page.close()
+
+
+def _save(page: StudioPage, name: str) -> None:
+    page.page.screenshot(path=IMAGES / f"studio_{name}.png")
+
+
+if __name__ == "__main__":
+    main()
