@@ -9,7 +9,7 @@ from pathlib import Path
 
 from songbloom.cli import generate
 from songbloom.cli.terminal import run_command
-from songbloom.errors import InvalidInput, NotAvailable
+from songbloom.errors import InvalidInput
 
 RANGES = {"steps": (10, 100), "top_k": (50, 500), "cfg_coef": (0, 5)}
 
@@ -17,9 +17,6 @@ RANGES = {"steps": (10, 100), "top_k": (50, 500), "cfg_coef": (0, 5)}
 def build_parser() -> argparse.ArgumentParser:
     parser = generate.build_parser("infer_optimized.py")
     parser.set_defaults(model_name="songbloom_full_150s", steps=50, top_k=200, cfg_coef=1.5)
-    add = parser.add_argument
-    add("--optimization-level", choices=("minimal", "standard", "aggressive"), default="standard",
-        help="aggressive is not available yet (default: %(default)s)")  # fmt: skip
     return parser
 
 
@@ -28,8 +25,6 @@ def run(options: argparse.Namespace) -> int:
         value = getattr(options, name)
         if not low <= value <= high:
             raise InvalidInput(name, value, f"must be from {low} to {high}")
-    if options.optimization_level == "aggressive":
-        raise NotAvailable("--optimization-level aggressive is not available yet; use standard")
     if options.input_jsonl is None and options.lyrics is None and options.prompt_wav is None:
         options.input_jsonl = Path("example/test.jsonl")
     return generate.run(options)

@@ -41,5 +41,9 @@ class Cancelled(SongBloomError):
     """The work was cancelled by its owner; nothing half-written is left."""
 
 
+class OutOfMemory(SongBloomError):
+    """The device's memory is too small for what was asked; the text says what is needed and what to do."""
+
+
 class NotAvailable(SongBloomError):
     """A feature this installation or this release does not have; the text says how to get it."""

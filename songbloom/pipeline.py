@@ -24,11 +24,13 @@ from songbloom.generate.noise import SongNoise
 from songbloom.generate.patches import ComposeSettings, Patch, SongTask, compose, has_room, read_prefixes, start
 from songbloom.generate.sampling import TokenSampling
 from songbloom.generate.stream import StreamDecoder
+from songbloom.memory import Profile, explained, fitting, free_bytes
 from songbloom.model.config import ModelConfig
 from songbloom.model.kv_cache import KVCache
 from songbloom.model.vae import decode_chunked, encode_style
+from songbloom.optimize import optimize
 from songbloom.quantize.network import check, weight_bytes
-from songbloom.request import SongRequest, SongSettings
+from songbloom.request import PROFILES, SongRequest, SongSettings
 from songbloom.song import Song
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,9 @@ def load(
     dtype: str = "auto",
     device: str = "auto",
     quantization: str = "none",
+    optimization_level: str = "standard",
+    eight_bit_cache: bool = False,
+    profile: str = "none",
 ) -> SongBloom:
     """Load a model by its name (``songbloom models`` lists them) or from a folder.
 
@@ -81,9 +86,14 @@ def load(
         device: cuda, mps or cpu, with an index if wanted; 'auto' takes the first of them there is.
         quantization: int8 or int4 keeps the weights of the transformers' layers in 8 or 4 bits; ``dtype`` is then
             that of everything else.
+        optimization_level: minimal, standard or aggressive (:mod:`songbloom.optimize`).
+        eight_bit_cache: keep what the language model remembers of a song in 8 bits.
+        profile: 'auto' chooses dtype, quantization and cache by the memory that is free, so far as they are not
+            chosen already (:func:`songbloom.memory.fitting`).
 
     Raises:
-        InvalidInput: unknown model, dtype, device or quantization.
+        InvalidInput: unknown model, dtype, device, quantization, level or profile.
+        OutOfMemory: no profile fits.
         NotAvailable: the quantization needs a library or device that is not here.
         CheckpointError: the model is not there, or its files do not fit.
     """
@@ -91,13 +101,23 @@ def load(
     kind = choose_dtype(dtype, chosen)
     check(quantization, chosen)
     folder, name = _find(model, local_dir)
+    if profile not in PROFILES:
+        raise InvalidInput("profile", profile, f"must be one of {', '.join(PROFILES)}")
+    if profile == "auto":
+        best = fitting(read_config(folder, name), chosen, free=free_bytes(chosen))
+        log.info("profile auto: %s", best)
+        kind = best.dtype if dtype == "auto" else kind
+        quantization = best.quantization if quantization == "none" else quantization
+        eight_bit_cache = eight_bit_cache or best.eight_bit_cache
     began = time.monotonic()
     loaded = load_folder(folder, name, dtype=kind, device=chosen, quantization=quantization)
     loaded.config = _with_seconds_per_tag(loaded.config, name)
     weights, size = loaded.config.quantization, weight_bytes(loaded.net) / 1e6
     log.info("loaded %s in %s, quantization %s, %.0f MB of weights, on %s in %.1f s",
              name, str(kind).removeprefix("torch."), weights, size, chosen, time.monotonic() - began)  # fmt: skip
-    return SongBloom(name, loaded)
+    for note in optimize(loaded.net, optimization_level):
+        log.info("%s: %s", optimization_level, note)
+    return SongBloom(name, loaded, eight_bit_cache=eight_bit_cache)
 
 
 def read_model_config(model: str = DEFAULT_MODEL, *, local_dir: str | Path = registry.DEFAULT_LOCAL_DIR) -> ModelConfig:
@@ -167,8 +187,9 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 class SongBloom:
     """A loaded model. Between songs it keeps nothing but what it knows of the null prefix."""
 
-    def __init__(self, name: str, loaded: LoadedModel) -> None:
+    def __init__(self, name: str, loaded: LoadedModel, *, eight_bit_cache: bool = False) -> None:
         self.name = name
+        self.eight_bit_cache = eight_bit_cache
         self.config, self.net, self.vae = loaded.config, loaded.net, loaded.vae
         self._null: KVCache | None = None
 
@@ -263,8 +284,19 @@ class SongBloom:
         if self._null is None and self.config.net.pad_prefix and any(task.settings.needs_null for task in tasks):
             with torch.no_grad():
                 self._null = read_prefixes(self.net, [self.net.prefix(None, None)])
-        window = self.config.max_duration_s * self.vae.sample_rate / self.vae.downsampling_ratio
-        yield from compose(self.net, start(self.net, tasks, null=self._null, window_frames=window, prior=made))
+        frame_rate = self.vae.sample_rate / self.vae.downsampling_ratio
+        profile = Profile(self.net.dtype, self.config.quantization, self.eight_bit_cache)
+        longest = max(task.settings.max_frames for task in tasks) / frame_rate
+        with explained(self.config, self.net.device, profile, seconds=longest, songs=len(tasks)):
+            state = start(
+                self.net,
+                tasks,
+                null=self._null,
+                window_frames=self.config.max_duration_s * frame_rate,
+                eight_bit_cache=self.eight_bit_cache,
+                prior=made,
+            )
+            yield from compose(self.net, state)
 
     def _compose_settings(self, settings: SongSettings) -> ComposeSettings:
         defaults = self.config.defaults

@@ -16,6 +16,8 @@ from songbloom.errors import InvalidInput
 GUIDANCE = ("h", "global", "none")
 SOLVERS = ("euler", "midpoint", "adams")
 QUANTIZATIONS = ("none", "int8", "int4")
+PROFILES = ("none", "auto")
+OPTIMIZATION_LEVELS = ("minimal", "standard", "aggressive")
 MAX_SEED = 2**63 - 1
 
 

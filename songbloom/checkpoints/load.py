@@ -101,8 +101,8 @@ def _load_native(folder: Path, dtype: torch.dtype, device: torch.device, quantiz
     if stored != "none":
         replace_layers(net, stored)
     config = replace(config, quantization=stored if stored != "none" else quantization)
-    _fill(net, open_safetensors(folder / NET), _same_name, dtype, device, quantization if stored == "none" else "none")
-    _fill(vae, open_safetensors(folder / VAE), _same_name, torch.float32, device)
+    fill(net, open_safetensors(folder / NET), same_name, dtype, device, quantization if stored == "none" else "none")
+    fill(vae, open_safetensors(folder / VAE), same_name, torch.float32, device)
     return LoadedModel(config, net.eval(), vae.to(device).eval())
 
 
@@ -115,12 +115,12 @@ def _load_published(
     weights = Path(data.get("pretrained_path") or "")
     source = TorchFile(weights if weights.is_file() else folder / f"{name}.pt")
     in_model = sorted(n for n in source.names if n.startswith("vae."))
-    _fill(net, source, net_recipe, dtype, device, quantization, ignore=in_model)
+    fill(net, source, net_recipe, dtype, device, quantization, ignore=in_model)
     if in_model:
         others = source.names - set(in_model)
-        _fill(vae, source, lambda n: vae_recipe(n, "vae.vae."), torch.float32, device, ignore=others)
+        fill(vae, source, lambda n: vae_recipe(n, "vae.vae."), torch.float32, device, ignore=others)
     else:
-        _fill(vae, TorchFile(Path(data["vae"]["vae_ckpt"])), vae_recipe, torch.float32, device)
+        fill(vae, TorchFile(Path(data["vae"]["vae_ckpt"])), vae_recipe, torch.float32, device)
     return LoadedModel(config, net.eval(), vae.eval())
 
 
@@ -137,17 +137,17 @@ def _published_config(data: dict[str, Any]) -> ModelConfig:
 
 
 def _empty(config: ModelConfig) -> tuple[SongBloomNet, Any]:
-    """The modules, the large ones without storage; :func:`_fill` gives them tensors."""
+    """The modules, the large ones without storage; :func:`fill` gives them tensors."""
     with torch.device("meta"):
         net = SongBloomNet(config.net)
     return net, build_vae(config.vae)
 
 
-def _same_name(name: str) -> Recipe:
+def same_name(name: str) -> Recipe:
     return Recipe((name,), lambda tensors: tensors[0])
 
 
-def _fill(
+def fill(
     module: nn.Module,
     source: TensorFile,
     recipe: Callable[[str], Recipe],

@@ -17,7 +17,15 @@ from songbloom.checkpoints.registry import DEFAULT_LOCAL_DIR
 from songbloom.cli.jsonl import read_requests
 from songbloom.cli.terminal import DONE, FAILED, Parser, write_line
 from songbloom.errors import InvalidInput, OutputError
-from songbloom.request import GUIDANCE, QUANTIZATIONS, SOLVERS, SongRequest, SongSettings
+from songbloom.request import (
+    GUIDANCE,
+    OPTIMIZATION_LEVELS,
+    PROFILES,
+    QUANTIZATIONS,
+    SOLVERS,
+    SongRequest,
+    SongSettings,
+)
 
 if TYPE_CHECKING:
     from songbloom.pipeline import Progress, SongBloom
@@ -59,6 +67,11 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: %(default)s)")
     add("--quantization", choices=QUANTIZATIONS, type=str.lower, default="none",
         help="of the weights (default: %(default)s)")  # fmt: skip
+    add("--optimization-level", choices=OPTIMIZATION_LEVELS, default="standard",
+        help="aggressive compiles, which pays on long runs (default: %(default)s)")  # fmt: skip
+    add("--eight-bit-cache", action="store_true", help="keep what the model remembers of a song in 8 bits")
+    add("--profile", choices=PROFILES, default="none",
+        help="auto: dtype, quantization and cache by the memory that is free (default: %(default)s)")  # fmt: skip
     add("--device", default="auto", help="auto, cuda, cuda:N, mps or cpu (default: %(default)s)")
     add("--cfg-coef", type=float, help="guidance, 0 to 5; 1 is none")
     add("--steps", type=int, help="diffusion steps, 10 to 100; fewer where the model allows it")
@@ -119,6 +132,9 @@ def _load(options: argparse.Namespace) -> SongBloom:
         dtype=options.dtype,
         device=options.device,
         quantization=options.quantization,
+        optimization_level=options.optimization_level,
+        eight_bit_cache=options.eight_bit_cache,
+        profile=options.profile,
     )
 
 

@@ -55,6 +55,7 @@ class Int8Linear(QuantizedLinear):
     """
 
     packed: Any = None
+    levels = 127  # steps to either side of zero an input may take
 
     @staticmethod
     def encode(weight: Tensor) -> dict[str, Tensor]:
@@ -65,7 +66,7 @@ class Int8Linear(QuantizedLinear):
     def ready(self, dtype: torch.dtype) -> None:
         if self.weight.device.type != "cpu" or "fbgemm" not in torch.backends.quantized.supported_engines:
             return
-        self.packed = _pack(self.weight, self.scale)
+        self.packed, self.levels = _pack(self.weight, self.scale), _levels()
         self.weight = self.weight.new_empty(0)  # the packed form holds them now
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
@@ -77,19 +78,17 @@ class Int8Linear(QuantizedLinear):
         rows = x.reshape(-1, self.in_features).float()
         size = rows.abs().amax(1, keepdim=True).clamp(min=SMALLEST)
         if self.packed is not None:
-            levels = _levels()
             multiply = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
-            y = multiply(rows / size, 1 / levels, levels + 1, self.packed) * size
+            y = multiply(rows / size, 1 / self.levels, self.levels + 1, self.packed) * size
         else:
             short = max(0, LEAST_ROWS - len(rows)) if rows.is_cuda else 0
-            whole = F.pad((rows * (127 / size)).round().to(torch.int8), (0, 0, 0, short or -len(rows) % 8))
-            y = torch._int_mm(whole, self.weight.t())[: len(rows)] * (size / 127) * self.scale
+            whole = F.pad((rows * (self.levels / size)).round().to(torch.int8), (0, 0, 0, short or -len(rows) % 8))
+            y = torch._int_mm(whole, self.weight.t())[: len(rows)] * (size / self.levels) * self.scale
         return y.to(x.dtype).view(*x.shape[:-1], self.out_features)
 
 
-@cache
 def _levels() -> int:
-    """Steps to either side of zero an input may take: without VNNI the CPU's 16-bit sums have room for 7 bits."""
+    """Without VNNI a CPU's 16-bit sums have room for inputs of 7 bits."""
     return 127 if torch.cpu._is_vnni_supported() else 63
 
 

@@ -37,7 +37,7 @@ def test_defaults_of_the_guide(infer, seen):
         "--dtype float16 --steps 25",
         "--model-name songbloom_full_240s --local-dir cache --optimization-level minimal --batch-size 4",
         "--cfg-coef 0.0 --steps 100 --top-k 500 --max-duration 60 --quantization None",
-        "--dtype bfloat16 --quantization int8 --steps 50",
+        "--dtype bfloat16 --quantization int8 --steps 50 --optimization-level aggressive",
         "--dtype bfloat16 --quantization INT4",
         "--cfg-coef 5.0 --steps 10 --top-k 50 --output-dir x --n-samples 2 --device cpu",
     ],
@@ -58,16 +58,6 @@ def test_ranges_of_the_guide(infer, seen, line, field):
     outcome = infer(*line.split())
     assert (outcome.code, seen) == (2, [])
     assert f"error: {field}=" in outcome.err
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["--optimization-level aggressive"],
-)
-def test_not_available_yet_is_said_before_any_work(infer, seen, line):
-    outcome = infer(*line.split(), "--input-jsonl", "example/test.jsonl", "--dtype", "bfloat16")
-    assert (outcome.code, seen) == (1, [])
-    assert "not available yet" in outcome.errors[0]
 
 
 @pytest.mark.parametrize("line", ["--quantization int2", "--optimization-level most", "--batch-size x"])

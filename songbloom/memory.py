@@ -1,0 +1,120 @@
+"""How much memory a model and a song need, how much there is, and what fits into it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from songbloom.errors import NotAvailable, OutOfMemory
+from songbloom.generate.patches import capacity_for
+from songbloom.model.config import ModelConfig
+from songbloom.model.kv_cache import KVCache
+from songbloom.model.network import SongBloomNet
+from songbloom.model.vae import build_vae
+from songbloom.quantize.network import check, replace_layers
+
+SPARE = 1.15  # activations, the allocator's rounding
+SPARE_BYTES = 300_000_000  # PyTorch itself, the audio
+REMEDIES = (
+    "make it smaller with --quantization int8 or int4, --dtype bfloat16, --eight-bit-cache, fewer --n-samples or "
+    "--batch-size, or a shorter --max-duration"
+)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What the weights and what is remembered of a song are kept in."""
+
+    dtype: torch.dtype
+    quantization: str = "none"
+    eight_bit_cache: bool = False
+
+    def __str__(self) -> str:
+        cache = ", cache of 8 bits" if self.eight_bit_cache else ""
+        return f"{str(self.dtype).removeprefix('torch.')}, quantization {self.quantization}{cache}"
+
+
+def needed_bytes(config: ModelConfig, profile: Profile, *, seconds: float, songs: int = 1) -> int:
+    """Memory of the loaded model with ``songs`` songs of ``seconds`` and their guidance in the making."""
+    with torch.device("meta"):
+        net = SongBloomNet(config.net).to(profile.dtype)
+    if profile.quantization != "none":
+        replace_layers(net, profile.quantization)
+    vae = build_vae(config.vae)
+    weights = sum(t.numel() * t.element_size() for part in (net, vae) for t in part.state_dict().values())
+    frames = seconds * vae.sample_rate / vae.downsampling_ratio
+    shape = (config.net.lm_layers, 2 * songs, config.net.num_heads)
+    capacity = capacity_for(net, config.net.prefix_len, frames)
+    meta = torch.device("meta")
+    cache = KVCache(
+        *shape, capacity, config.net.head_dim, dtype=profile.dtype, device=meta, eight_bit=profile.eight_bit_cache
+    )
+    return int(SPARE * (weights + cache.bytes)) + SPARE_BYTES
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Memory of ``device`` that is free now; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        told = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return None
+    found = re.search(r"MemAvailable:\s+(\d+) kB", told)
+    return int(found[1]) * 1024 if found else None
+
+
+def choices(device: torch.device) -> Iterator[Profile]:
+    """Profiles from the best to the smallest that ``device`` can compute with."""
+    half = torch.bfloat16 if device.type != "cuda" or torch.cuda.is_bf16_supported() else torch.float16
+    # A CPU without bfloat16 arithmetic is slower with it than with float32, and fastest with int8.
+    dtypes = (half,) if device.type != "cpu" else (torch.float32,)
+    for dtype in dtypes:
+        for quantization in ("none", "int8", "int4"):
+            try:
+                check(quantization, device)
+            except NotAvailable:
+                continue
+            for eight_bit_cache in (False, True):
+                yield Profile(dtype, quantization, eight_bit_cache)
+
+
+def fitting(config: ModelConfig, device: torch.device, *, free: int | None) -> Profile:
+    """The best profile of which the model's longest song fits into ``free`` bytes; the best one if nobody knows.
+
+    Raises:
+        OutOfMemory: not even the smallest fits.
+    """
+    for profile in choices(device):
+        needed = needed_bytes(config, profile, seconds=config.max_duration_s)
+        if free is None or needed <= free:
+            return profile
+    raise OutOfMemory(
+        f"out of memory: {profile} needs {needed / 1e9:.1f} GB for {config.max_duration_s:g} s of song, and "
+        f"{(free or 0) / 1e9:.1f} GB of {device} are free; close other programs or take a smaller model"
+    )
+
+
+@contextmanager
+def explained(
+    config: ModelConfig, device: torch.device, profile: Profile, *, seconds: float, songs: int
+) -> Iterator[None]:
+    """Turn the allocator's failure into an error that says what was needed, what is free, and what to do."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if type(error) is RuntimeError and "can't allocate memory" not in str(error):  # what the CPU's allocator says
+            raise
+        needed, free = needed_bytes(config, profile, seconds=seconds, songs=songs), free_bytes(device)
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        there = "" if free is None else f", {free / 1e9:.1f} GB of {device} are free"
+        raise OutOfMemory(
+            f"out of memory: {songs} x {seconds:g} s of song in {profile} need about {needed / 1e9:.1f} GB in all"
+            f"{there}; {REMEDIES}"
+        ) from error

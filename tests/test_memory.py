@@ -1,0 +1,94 @@
+"""What fits into which memory, and what is said where nothing does."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import songbloom
+from songbloom import memory
+from songbloom.benchmark.models import random_config
+from songbloom.errors import InvalidInput, OutOfMemory
+from songbloom.memory import Profile, fitting, needed_bytes
+
+CPU = torch.device("cpu")
+GB = 10**9
+
+
+@pytest.fixture(scope="module")
+def full():
+    return random_config("full")
+
+
+@pytest.mark.parametrize(
+    ("profile", "least", "most"),
+    [
+        (Profile(torch.float32), 8, 12),
+        (Profile(torch.bfloat16), 4, 7),
+        (Profile(torch.bfloat16, "int8"), 2, 5),
+        (Profile(torch.bfloat16, "int4"), 1, 4),
+    ],
+)
+def test_weights_of_the_guides_table_and_what_half_a_minute_of_song_adds(full, profile, least, most):
+    assert least * GB < needed_bytes(full, profile, seconds=30) < most * GB
+
+
+def test_what_makes_it_smaller(full):
+    whole = needed_bytes(full, Profile(torch.bfloat16), seconds=150)
+    assert needed_bytes(full, Profile(torch.bfloat16, eight_bit_cache=True), seconds=150) < whole - 0.9 * GB
+    assert needed_bytes(full, Profile(torch.bfloat16), seconds=30) < whole - 1.5 * GB
+    assert needed_bytes(full, Profile(torch.bfloat16), seconds=150, songs=2) > whole + 2 * GB
+
+
+def test_the_best_that_fits(full):
+    assert fitting(full, CPU, free=64 * GB) == Profile(torch.float32)
+    assert fitting(full, CPU, free=None) == Profile(torch.float32)
+    small = fitting(full, CPU, free=6 * GB)
+    assert small.quantization == "int8"
+    assert needed_bytes(full, small, seconds=full.max_duration_s) <= 6 * GB
+    with pytest.raises(OutOfMemory, match=r"needs \d\.\d GB for 150 s of song, and 0\.5 GB of cpu are free"):
+        fitting(full, CPU, free=GB // 2)
+
+
+def test_profile_auto_loads_what_fits(tiny_folder, monkeypatch, request_for):
+    asked = Profile(torch.float32, "int8", eight_bit_cache=True)
+    monkeypatch.setattr("songbloom.pipeline.fitting", lambda *_, **__: asked)
+    model = songbloom.load(str(tiny_folder), device="cpu", profile="auto")
+    assert (model.config.quantization, model.eight_bit_cache) == ("int8", True)
+    assert model.generate(request_for()).seconds > 1
+    with pytest.raises(InvalidInput, match="profile='best'"):
+        songbloom.load(str(tiny_folder), profile="best")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_out_of_memory_is_explained_and_the_model_goes_on(tiny_folder, request_for, monkeypatch, failure):
+    model = songbloom.load(str(tiny_folder), device="cpu")
+    expected = model.generate(request_for()).audio
+
+    def fail(*_):
+        raise failure
+
+    with monkeypatch.context() as patched:
+        patched.setattr(model.net.lm, "forward", fail)
+        with pytest.raises(OutOfMemory, match=r"need about \d+\.\d GB in all.* free; make it smaller with --quant"):
+            model.generate(request_for())
+    assert (model.generate(request_for()).audio == expected).all()
+
+
+def test_other_failures_are_not_taken_for_it(tiny_folder, request_for, monkeypatch):
+    model = songbloom.load(str(tiny_folder), device="cpu")
+    monkeypatch.setattr(model.net.lm, "forward", lambda *_: [][0])
+    with pytest.raises(IndexError):
+        model.generate(request_for())
+
+
+def test_what_is_free():
+    free = memory.free_bytes(CPU)
+    assert free is None or free > 10**8
