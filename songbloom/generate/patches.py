@@ -15,6 +15,7 @@ from songbloom.generate.flow_solver import denoise
 from songbloom.generate.sampling import TokenSampling, guide, penalize_repeats, sample_token
 from songbloom.model.kv_cache import KVCache
 from songbloom.model.network import SongBloomNet
+from songbloom.model.predictive_refiner import PredictiveRefiner
 
 Key = TypeVar("Key", bound=Hashable)
 FORGET = 0.25  # share of the window that goes when it is full
@@ -270,8 +271,10 @@ def paint(
         noise: [songs, bs, L].
     """
     songs, s = len(tokens), net.token_embedding(tokens)
-    coef = settings.refiner_cfg
-    solve = partial(denoise, steps=settings.steps, temperature=settings.diffusion_temperature, solver=settings.solver)
+    coef, temperature = settings.refiner_cfg, settings.diffusion_temperature
+    if isinstance(net.refiner, PredictiveRefiner):  # around a predicted mean less noise is less deviation from it
+        noise, temperature = temperature * noise, 1.0
+    solve = partial(denoise, steps=settings.steps, temperature=temperature, solver=settings.solver)
     if settings.guidance == "global" and null_h is not None:
         both = net.refiner.prepare(torch.cat([h, null_h]), s.repeat(2, 1, 1), history.repeat(2, 1, 1))
         latents = solve(lambda x, t: net.refiner(x, t, both), noise.repeat(2, 1, 1))

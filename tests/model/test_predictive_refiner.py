@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from songbloom.generate.flow_solver import denoise
+from songbloom.generate.patches import ComposeSettings, paint
 from songbloom.model.predictive_refiner import PredictiveRefiner
 
 BLOCK, LATENT, DIM = 8, 5, 64
@@ -70,3 +73,20 @@ def test_the_flow_does_not_bend_the_prediction(refiner: PredictiveRefiner) -> No
     x = torch.randn(1, BLOCK, LATENT)
     refiner(x, torch.tensor([0.5]), refiner.prepare(*conditions())).square().mean().backward()
     assert refiner.predictor.out.weight.grad is None or not refiner.predictor.out.weight.grad.any()
+
+
+@torch.no_grad()
+def test_temperature_scales_the_deviation_from_the_prediction(refiner: PredictiveRefiner) -> None:
+    """The published rule starts from zeros, which are no estimate of anything far from temperature 1."""
+    h, s, history = conditions()
+    embedding = torch.nn.Embedding.from_pretrained(s[0])
+    net = SimpleNamespace(refiner=refiner, token_embedding=embedding)
+    noise = torch.randn(1, BLOCK, LATENT, generator=torch.Generator().manual_seed(5))
+
+    def painted(temperature: float) -> torch.Tensor:
+        settings = ComposeSettings(100, guidance="none", steps=20, diffusion_temperature=temperature)
+        return paint(net, torch.arange(BLOCK)[None], h, None, history, noise, settings)  # type: ignore[arg-type]
+
+    mean = refiner.mean(refiner.prepare(h, s, history))
+    torch.testing.assert_close(painted(0.0), mean, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(painted(0.4) - mean, 0.4 * (painted(1.0) - mean), atol=1e-4, rtol=1e-4)
