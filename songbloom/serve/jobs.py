@@ -95,6 +95,14 @@ class JobService:
             raise NotFound("There is no such job.")
         return Job.from_row(row._asdict())
 
+    def unfinished(self, owner: str) -> list[Job]:
+        """The owner's jobs that wait or are being made, the oldest first."""
+        query = sa.select(jobs).where(jobs.c.owner == owner, jobs.c.status.in_(UNFINISHED))
+        query = query.where(jobs.c.deleted.is_(sa.false())).order_by(jobs.c.id)
+        with reached(), self.engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [Job.from_row(row._asdict()) for row in rows]
+
     def list(
         self, owner: str, *, status: str | None = None, limit: int = 50, before: str | None = None
     ) -> tuple[list[Job], str | None]:
@@ -108,14 +116,6 @@ class JobService:
             rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(limit + 1)).all()
         found = [Job.from_row(row._asdict()) for row in rows[:limit]]
         return found, found[-1].id if len(rows) > limit else None
-
-    def unfinished(self, owner: str) -> list[Job]:
-        """The owner's jobs that wait or are being made, the oldest first."""
-        query = sa.select(jobs).where(jobs.c.owner == owner, jobs.c.status.in_(UNFINISHED))
-        query = query.where(jobs.c.deleted.is_(sa.false())).order_by(jobs.c.id)
-        with reached(), self.engine.connect() as connection:
-            rows = connection.execute(query).all()
-        return [Job.from_row(row._asdict()) for row in rows]
 
     def position(self, job: Job) -> int | None:
         """How many jobs are served before this one; None if it does not wait."""

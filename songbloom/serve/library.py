@@ -56,7 +56,8 @@ class Library:
             search: words that all must be in title, tags or lyrics; case does not matter.
             trashed: those in the bin instead of those that are not.
         """
-        words, found = search.casefold().split(), []
+        words = search.casefold().split()
+        found: list[LibrarySong] = []
         for song in self._newest(owner, before):
             wanted = (song.trashed is not None) is trashed and (song.favourite or not favourite)
             if not wanted or not song.job.progress.seconds or not _matches(song, words):
@@ -82,7 +83,13 @@ class Library:
             if row is None:
                 raise NotFound("There is no such song.")
             if not connection.execute(sa.update(library).where(library.c.job_id == job_id).values(**changes)).rowcount:
-                fresh = {"job_id": job_id, "owner": owner, "title": None, "tags": [], "favourite": False}
+                fresh: dict[str, Any] = {
+                    "job_id": job_id,
+                    "owner": owner,
+                    "title": None,
+                    "tags": [],
+                    "favourite": False,
+                }
                 connection.execute(sa.insert(library).values({**fresh, **changes}))
         return self.get(owner, job_id)
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig
@@ -140,7 +141,8 @@ def run_worker(
     with worker_slot(settings.data_dir) as name:
 
         def load_model(model: str) -> Composer:
-            return ModelComposer(model, replace(settings, **worker.model.precision))
+            precision: dict[str, Any] = worker.model.precision
+            return ModelComposer(model, replace(settings, **precision))
 
         worker = Worker(name, settings, load or load_model)
         known = {"dtypes": ["auto"], "quantizations": ["none"]} if load else choices(settings)
