@@ -21,7 +21,7 @@ from tests.studio.browser import StudioPage, launch
 IMAGES = ROOT / "docs/images"
 APP = (sys.executable, "app.py", "--auto-load-model", "--port", "0")
 LYRICS = (ROOT / "example/lyrics/lantern.txt").read_text(encoding="utf-8")
-SECONDS = 12
+SECONDS = 10
 
 
 def main() -> None:
@@ -56,7 +56,6 @@ def _make_song(page: StudioPage) -> float:
     page.requests.clear()
     began = time.monotonic()
     job_id = page.made()
-    page.card(job_id).locator(".sb-heard").get_by_text("heard").wait_for()
     page.finished(job_id)
     taken_s, asked = time.monotonic() - began, len(page.requests)
     return round(60 * asked / taken_s, 1)

@@ -14,7 +14,7 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required", "--mute-audio",
 )  # fmt: skip
-WAIT_MS = 60_000
+WAIT_MS = 180_000  # a ceiling, for machines that are busy
 
 
 def executable() -> str | None:

@@ -20,9 +20,9 @@ def clips(tmp_path_factory, clip):
     return folder
 
 
-def _wish(page: StudioPage, lyrics: str = "[verse]\nhello world") -> StudioPage:
+def _wish(page: StudioPage, lyrics: str = "[verse]\nhello world", clip: str = "Folk") -> StudioPage:
     page.write(lyrics)
-    page.choose()
+    page.choose(clip)
     return page
 
 
@@ -112,7 +112,7 @@ def test_takes_library_favourites_undo_and_the_same_settings(studio, visit):
     card.get_by_role("button", name="Take 2").click()
     assert card.get_by_role("button", name="Take 2").get_attribute("aria-pressed") == "true"
     card.get_by_role("button", name="Edit").click()
-    card.get_by_label("Tags").fill("night, bird")
+    card.get_by_role("textbox", name="Tags").fill("night, bird")
     card.get_by_role("button", name="Save").click()
     card.locator(".sb-tags").get_by_text("bird").wait_for()
     card.get_by_role("button", name="Favourite").click()
@@ -136,7 +136,7 @@ def test_takes_library_favourites_undo_and_the_same_settings(studio, visit):
 
 
 def test_nothing_is_asked_elsewhere_and_following_is_no_polling(studio, visit):
-    page = _wish(visit(studio, locale="zh-CN", color_scheme="dark"))
+    page = _wish(visit(studio, locale="zh-CN", color_scheme="dark"), clip="民谣")
     page.longest(20)
     page.requests.clear()
     job_id = page.made()
@@ -153,7 +153,7 @@ def test_nothing_is_asked_elsewhere_and_following_is_no_polling(studio, visit):
 
 def test_it_speaks_chinese_and_changes_its_colours(studio, visit):
     page = visit(studio, locale="zh-CN")
-    assert page.find("html").get_attribute("lang") == "zh"
+    assert (page.find("html").get_attribute("lang") or "").startswith("zh")
     page.page.get_by_text("开始创作").wait_for()
     page.page.get_by_text("歌词", exact=True).first.wait_for()
     page.page.get_by_role("button", name="Switch to English").click()

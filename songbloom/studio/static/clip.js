@@ -120,7 +120,7 @@ function show() {
   const best = button("star", t("clip_best"), () => move(fullest(audio)), { text: true });
   const choice = last
     ? [el("div", { class: "sb-row" }, el("label", { for: "sb-clip-start" }, t("clip_start")), slider, told), el("div", { class: "sb-row" }, best, listen)]
-    : [el("p", {}, t("clip_whole", { name: chosen.name, s: audio.duration.toFixed(1) })), listen];
+    : [el("p", {}, t("clip_whole", { s: audio.duration.toFixed(1) })), listen];
   place.replaceChildren(el("strong", {}, chosen.name), canvas, ...choice);
   move(chosen.start);
 }

@@ -4,6 +4,7 @@ import { BASE, api, button, el, explain, heed, icon, session, t, tell } from "./
 import { songCard } from "./card.js";
 import { wantsLive } from "./create.js";
 import { Live } from "./live.js";
+import * as player from "./player.js";
 import { drawWave } from "./wave.js";
 
 const RETRY_MS = 4000;
@@ -75,7 +76,18 @@ function show(job) {
   while (list.children.length > MOST) list.lastChild.remove();
 }
 
+/** What was heard live goes on in the player, which can be paused and moved. */
+function handOver(song) {
+  const live = lives.get(song.job.job_id);
+  lives.delete(song.job.job_id);
+  if (!live || live.stopped) return;
+  const at = live.heard();
+  live.stop();
+  if (at < song.job.samples[live.sample].seconds - 0.5) player.toggle(live.job, live.sample, song.title, at);
+}
+
 function endedCard(job) {
+  if (!job.samples.length) lives.get(job.job_id)?.stop();
   if (job.samples.length) {
     const holder = el("div", { "data-job": job.job_id });
     (async () => {
@@ -85,6 +97,7 @@ function endedCard(job) {
         card.dataset.status = job.status;
         if (job.status === "cancelled") card.prepend(el("p", { class: "sb-hint" }, t("cancelled_kept")));
         holder.replaceWith(card);
+        handOver(song);
       } catch (error) {
         explain(error);
       }

@@ -1,6 +1,6 @@
 // Puts the parts into the places that Gradio's layout leaves for them.
 
-import { BASE, button, el, heed, keepKey, local, t, tell, whenThere } from "./core.js";
+import { BASE, api, button, el, heed, keepKey, local, t, tell, whenThere } from "./core.js";
 import { mountClip } from "./clip.js";
 import { create, filled } from "./create.js";
 import { mountNow } from "./jobs.js";
@@ -20,6 +20,7 @@ if (carried) {
 } else if (local("key")) keepKey(local("key"));
 
 whenThere("#sb-header", (box) => {
+  document.body.classList.toggle("dark", window.SONGBLOOM.dark); // Gradio has just set what the system prefers
   const theme = button("theme", t("theme_label"), () => {
     const dark = document.body.classList.toggle("dark");
     try {
@@ -60,6 +61,7 @@ heed("show-create", () => {
 
 let dialog = null;
 heed("key", askKey);
+api("GET", "/jobs?limit=1").catch(() => {}); // if a key is needed, it is asked for now
 
 function askKey() {
   if (dialog?.open) return;

@@ -11,14 +11,17 @@ export const seconds = () => audio.currentTime;
 export const isCurrent = (id, sample) => current?.id === id && current.sample === sample;
 export const isSounding = (id, sample) => isCurrent(id, sample) && !audio.paused;
 
-/** Play a sample of a song, or pause it if it sounds; another take of the same song goes on where this one is. */
-export function toggle(id, sample, title) {
+/**
+ * Play a sample of a song, or pause it if it sounds; another take of the same song goes on where this one is.
+ * @param from seconds to begin at instead
+ */
+export function toggle(id, sample, title, from) {
   if (isCurrent(id, sample)) {
     if (audio.paused) audio.play();
     else audio.pause();
     return;
   }
-  const at = current?.id === id ? audio.currentTime : 0;
+  const at = from ?? (current?.id === id ? audio.currentTime : 0);
   current = { id, sample, title };
   audio.src = `${BASE}/download/${id}/${sample}`;
   audio.currentTime = at;
