@@ -33,7 +33,7 @@ export function drawWave(canvas, peaks, { marks = [], played = 0, from = 0, to =
     const size = Math.max(1.5, (Math.max(0, ...part) / loudest) * (height - 4));
     const mark = marks.find((entry) => share >= entry.from && share < entry.to);
     context.fillStyle = colourOf(mark?.kind);
-    context.globalAlpha = share < from || share > to ? 0.18 : share <= played ? 1 : 0.45;
+    context.globalAlpha = share < from || share > to ? 0.18 : share <= played ? 1 : 0.6;
     context.fillRect(bar * 3, (height - size) / 2, 2, size);
   }
   context.globalAlpha = 1;
