@@ -22,6 +22,7 @@ COMMANDS = {
     "quantize": "write a model with weights of 8 or 4 bits",
     "corpus": "compose and sing songs to train on",
     "train": "train the bundled model",
+    "picture": "draw waveform and spectrogram of a song",
     "bench": "measure what a song costs on this machine",
     "evaluate": "measure a model on held-out lyrics and clips",
     "serve": "serve songs over HTTP",

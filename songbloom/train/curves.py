@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from songbloom.errors import InvalidInput, NotAvailable
-from songbloom.files import written_aside
+from songbloom.errors import InvalidInput
+from songbloom.pictures import drawing
 
 SMOOTHING = 0.9  # weight of the past in the line drawn over the raw values
 
@@ -18,31 +18,20 @@ def draw_curves(run: Path, output: Path) -> Path:
         InvalidInput: the run has no log.
         NotAvailable: matplotlib, of the extra ``train``, is missing.
     """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise NotAvailable("Drawing needs matplotlib: pip install 'songbloom[train]'.") from error
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
     path = run / "log.jsonl"
     if not path.is_file():
         raise InvalidInput("run", str(run), "has no log.jsonl; train it first")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     names = [n for n in dict.fromkeys(key for row in rows for key in row) if n not in ("step", "minutes", "done")]
-    figure, axes = pyplot.subplots(len(names), 1, figsize=(8, 1.6 * len(names)), sharex=True, squeeze=False)
-    for axis, name in zip(axes[:, 0], names, strict=True):
-        points = [(row["minutes"], row[name]) for row in rows if name in row]
-        smooth, line = points[0][1], []
-        for _, value in points:
-            smooth = SMOOTHING * smooth + (1 - SMOOTHING) * value
-            line.append(smooth)
-        axis.plot(*zip(*points, strict=True), alpha=0.3)
-        axis.plot([minute for minute, _ in points], line)
-        axis.set_ylabel(name)
-    axes[-1, 0].set_xlabel("minutes of training")
-    figure.tight_layout()
-    with written_aside(output) as aside:
-        figure.savefig(aside, format=output.suffix.lstrip(".") or "svg")
-    pyplot.close(figure)
+    with drawing(output, len(names), figsize=(8, 1.6 * len(names))) as (_, axes):
+        for axis, name in zip(axes, names, strict=True):
+            points = [(row["minutes"], row[name]) for row in rows if name in row]
+            smooth, line = points[0][1], []
+            for _, value in points:
+                smooth = SMOOTHING * smooth + (1 - SMOOTHING) * value
+                line.append(smooth)
+            axis.plot(*zip(*points, strict=True), alpha=0.3)
+            axis.plot([minute for minute, _ in points], line)
+            axis.set_ylabel(name)
+        axes[-1].set_xlabel("minutes of training")
     return output
