@@ -184,7 +184,7 @@ def test_one_stream_follows_all_jobs_and_ends_when_none_is_left(server, clip):
 
 def test_lyrics_and_library_over_http(server, clip):
     told = server.client.post("/lyrics", json={"lyrics": "[verse]\nlantern\n\n[banana]"}).json()
-    assert told["model"] == "songbloom_mini" and told["sections"][0]["phonemes"] == ["L AE1 N T ER0 N"]
+    assert told["model"] == "songbloom_mini" and told["sections"][0]["phonemes"] == ["L AE1 N T ER0 N ."]
     assert any("banana" in warning for warning in told["warnings"])
     refused = server.client.post("/lyrics", json={"lyrics": " "})
     assert refused.status_code == 422 and refused.json()["errors"][0]["field"] == "lyrics"
