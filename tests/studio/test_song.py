@@ -46,7 +46,7 @@ def test_a_song_is_written_heard_kept_and_found_after_a_restart(visit, tmp_path)
             card.locator(".sb-download").click()
         assert download.value.suggested_filename == "Lantern-of-the-test_0.flac"
         audio, rate = soundfile.read(download.value.path())
-        assert rate == 48_000 and 1 < len(audio) / rate <= 6.1 and abs(audio).max() > 0.01
+        assert rate == 48_000 and 1 < len(audio) / rate < 7 and abs(audio).max() > 0.01
         assert page.hosts == {"127.0.0.1"}
 
         server.stop()
