@@ -19,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig
 
+from songbloom.errors import SongBloomError
 from songbloom.serve.claims import Claim, Superseded
 from songbloom.serve.composer import Composer, ModelComposer, choices, memory
 from songbloom.serve.database import AWAY, connect, exclusive, migrate, private_folder, url_of, write_value
@@ -46,6 +47,7 @@ class Worker:
         self.storage, self.queue = Storage.of(settings), JobQueue(self.engine)
         self.model = LoadedModel(load, settings.model)
         self.stopping = threading.Event()
+        self.choices: dict[str, list[str]] | None = None  # precisions on offer, when they are known
         self._busy = threading.Lock()  # held while a job is being made
 
     def make_song(self, job_id: str) -> None:
@@ -99,6 +101,7 @@ class Worker:
     def watch(self) -> None:
         """Hand on the jobs of workers that have fallen silent, and keep the wanted model loaded, until it stops."""
         watch, looked = Watch(self.engine, self.settings.worker_silence_s), 0.0
+        self._tell_choices()
         while not self.stopping.wait(0.5):
             if not self._busy.locked():
                 self.model.prepare()
@@ -111,6 +114,16 @@ class Worker:
                 log.warning("%s", error)
             except Exception:  # watching must go on
                 log.exception("watching failed")
+
+    def _tell_choices(self) -> None:
+        """Finding them out loads torch, which takes seconds: not while the worker begins."""
+        try:
+            self.choices = self.choices or choices(self.settings)
+            with self.engine.begin() as connection:
+                exclusive(connection)
+                write_value(connection, "choices", self.choices)
+        except (SongBloomError, *AWAY) as error:
+            log.warning("precisions on offer not told: %s", str(error).splitlines()[0])
 
     def stop(self) -> None:
         """Wait for the block that is being composed, and give back what was taken."""
@@ -145,8 +158,9 @@ def run_worker(
             return ModelComposer(model, replace(settings, **precision))
 
         worker = Worker(name, settings, load or load_model)
-        known = {"dtypes": ["auto"], "quantizations": ["none"]} if load else choices(settings)
-        _begin(worker, ended, known)
+        if load is not None:
+            worker.choices = {"dtypes": ["auto"], "quantizations": ["none"]}
+        _begin(worker, ended)
         log.info("worker %s is ready", name)
         ended.wait()
         worker.stop()
@@ -156,16 +170,14 @@ def run_worker(
         os._exit(0)
 
 
-def _begin(worker: Worker, ended: threading.Event, known: dict[str, list[str]]) -> None:
+def _begin(worker: Worker, ended: threading.Event) -> None:
     """Take back what a predecessor of the same name left, then take from the queue. Waits for the database."""
     while not ended.is_set():
         try:
             migrate(worker.settings, worker.engine)
             take_back(worker.engine, worker.queue, worker.name)
             beat(worker.engine, worker.name, None, None)
-            with worker.engine.begin() as connection:
-                exclusive(connection)
-                write_value(connection, "choices", known)
+            with worker.engine.connect() as connection:
                 worker.model.follow(connection)
             break
         except sa.exc.DBAPIError as error:
