@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -16,6 +17,7 @@ from songbloom.serve.database import read_value
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 _TRY_AGAIN_S = 10.0
 
 
@@ -50,6 +52,11 @@ class LoadedModel:
                 self._composer = self._load(name)
             self._resting = False
             return self._composer
+
+    def while_none_loads(self, action: Callable[[], T]) -> T:
+        """Do something that imports torch, which two threads must not do at once."""
+        with self._lock:
+            return action()
 
     def prepare(self) -> None:
         """Load the wanted model; a failure is kept in ``problem`` for all to see."""

@@ -118,7 +118,7 @@ class Worker:
     def _tell_choices(self) -> None:
         """Finding them out loads torch, which takes seconds: not while the worker begins."""
         try:
-            self.choices = self.choices or choices(self.settings)
+            self.choices = self.choices or self.model.while_none_loads(lambda: choices(self.settings))
             with self.engine.begin() as connection:
                 exclusive(connection)
                 write_value(connection, "choices", self.choices)
