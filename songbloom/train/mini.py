@@ -146,10 +146,11 @@ def model_config(vae: dict) -> ModelConfig:
         defaults=InferenceDefaults(
             cfg_coef=1.5,
             temperature=0.7,
-            diffusion_temperature=1.0,
+            diffusion_temperature=0.4,
             top_k=50,
             penalty_repeat=False,
             steps=10,
+            guidance="none",
         ),
     )
 

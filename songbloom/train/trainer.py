@@ -46,6 +46,7 @@ class TrainSettings:
     no_style: float = 0.1
     flow_null: float = 0.1  # share of blocks without h and s
     history_noise: float = 0.1
+    history_drop: float = 0.0  # share of songs whose latents are never read back: style then comes from the clip alone
     ema: float = 0.999
     seed: int = 0
     device: str = "cpu"
@@ -213,6 +214,8 @@ class Trainer:
         null = torch.rand(count, generator=self.generator) < settings.flow_null
         history_noise = torch.randn(latents.shape, generator=self.generator) * settings.history_noise
         history_noise *= torch.rand(len(examples), 1, 1, generator=self.generator)
+        forgotten = torch.rand(len(examples), 1, 1, generator=self.generator) < settings.history_drop
+        history_noise = history_noise.to(self.device).where(~forgotten.to(self.device), -latents)
         with (
             torch.autocast(self.device.type, getattr(torch, settings.dtype), enabled=settings.dtype != "float32"),
             AttentionProbe(self.net) as probe,
@@ -229,7 +232,7 @@ class Trainer:
                 flow_noise=noise.to(self.device),
                 flow_blocks=blocks.to(self.device),
                 flow_null=null.to(self.device),
-                history_noise=history_noise.to(self.device),
+                history_noise=history_noise,
                 timbre=timbre,
             )
             loss, measures = settings.flow_weight * (out.flow_loss + out.prediction_loss), {}

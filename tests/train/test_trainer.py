@@ -185,6 +185,19 @@ def test_the_refiner_alone_learns_and_leaves_the_rest(tmp_path, batch):
     assert changed == {"refiner", "timbre_projection"}
 
 
+def test_a_dropped_history_is_not_read(tmp_path, batch):
+    """The tokens' loss of one song does not feel its latents then, which are read and not written by that part."""
+    settings = replace(SETTINGS, history_drop=1.0, unconditional=0, no_style=0)
+    losses = [
+        Trainer(predictive_net(), tmp_path / str(seed), settings).losses(
+            [replace(with_latents(batch[0], seed), style=torch.ones(4, 10))]
+        )
+        for seed in (1, 2)
+    ]
+    assert torch.equal(losses[0]["tokens"], losses[1]["tokens"])
+    assert not torch.equal(losses[0]["prediction"], losses[1]["prediction"])
+
+
 def gradients(trainer: Trainer, songs: list[Example]) -> dict[str, torch.Tensor]:
     trainer.net.train()
     trainer.losses(songs)["loss"].backward()
