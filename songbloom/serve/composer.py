@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from songbloom.audio.wav_stream import to_pcm
 from songbloom.errors import SongBloomError
+from songbloom.request import QUANTIZATIONS
 from songbloom.serve.records import SongOrder
 from songbloom.serve.settings import ServeSettings
 from songbloom.song import Song
@@ -81,17 +82,15 @@ class Composer(Protocol):
 def choices(settings: ServeSettings) -> dict[str, list[str]]:
     """The precisions that models can be loaded with on this machine."""
     from songbloom import pipeline
-    from songbloom.quantize.linear import KINDS
     from songbloom.quantize.network import check
 
-    quantizations, device = ["none"], pipeline.choose_device(settings.device)
-    for kind in KINDS:
+    quantizations, device = [], pipeline.choose_device(settings.device)
+    for kind in QUANTIZATIONS:
         try:
             check(kind, device)
         except SongBloomError:
             continue  # its library is not installed
-        if kind not in quantizations:
-            quantizations.append(kind)
+        quantizations.append(kind)
     return {"dtypes": ["auto", *pipeline.DTYPES], "quantizations": quantizations}
 
 
@@ -121,6 +120,8 @@ class ModelComposer:
             dtype=settings.dtype,
             device=settings.device,
             quantization=settings.quantization,
+            optimization_level=settings.optimization_level,
+            profile=settings.profile,
         )
 
     def prepare(self, order: SongOrder, clip: Path) -> Prepared:

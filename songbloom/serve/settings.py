@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from songbloom.errors import InvalidInput
+from songbloom.request import OPTIMIZATION_LEVELS, PROFILES, QUANTIZATIONS
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 AUTH = ("auto", "on", "off")
@@ -38,7 +39,9 @@ class ServeSettings:
     local_dir: str = _option("./cache", "where downloaded models lie")
     device: str = _option("auto", "of the workers: auto, cuda, cuda:N, mps or cpu")
     dtype: str = _option("auto", "of the workers: auto, float32, bfloat16 or float16")
-    quantization: str = _option("none", "of the workers: none, int8 or int4")
+    quantization: str = _option("none", "of the workers: none, int8 or int4", choices=QUANTIZATIONS)
+    profile: str = _option("auto", "auto: what is not chosen above follows the memory that is free", choices=PROFILES)
+    optimization_level: str = _option("standard", "of the workers", choices=OPTIMIZATION_LEVELS)
     workers: int = _option(1, "worker processes, one song at a time each; 0 serves the API alone", 0, 64)
     max_queue: int = _option(1000, "jobs that may wait", 1, 1_000_000)
     max_attempts: int = _option(3, "times a job is begun before it fails for good", 1, 100)
