@@ -94,9 +94,13 @@ def choices(settings: ServeSettings) -> dict[str, list[str]]:
     return {"dtypes": ["auto", *pipeline.DTYPES], "quantizations": quantizations}
 
 
-def memory() -> int | None:
-    """Bytes this process holds on the GPU if it uses one, else in memory; None where the system does not tell."""
-    torch = sys.modules.get("torch")
+def memory(*, loaded: bool) -> int | None:
+    """Bytes this process holds on the GPU if it uses one, else in memory; None where the system does not tell.
+
+    Args:
+        loaded: whether a model is; before, another thread may be in the midst of importing torch.
+    """
+    torch = sys.modules.get("torch") if loaded else None
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         return int(torch.cuda.memory_reserved())
     try:

@@ -92,7 +92,8 @@ class Worker:
         """Say every two seconds that this worker lives, and load the model that is asked for, until it stops."""
         while not self.stopping.wait(BEAT_S):
             try:
-                beat(self.engine, self.name, self.model.name, self.model.problem, memory())
+                held = memory(loaded=self.model.name is not None)
+                beat(self.engine, self.name, self.model.name, self.model.problem, held)
                 with self.engine.connect() as connection:
                     self.model.follow(connection)
             except AWAY as error:

@@ -209,3 +209,13 @@ def test_precision_is_one_of_those_offered(server):
         assert refused.status_code == 422 and refused.json()["errors"][0]["field"] == field
     assert server.client.post("/models/songbloom_mini/download").status_code == 409
     assert server.client.post("/models/nonsense/download").status_code == 404
+
+
+def test_memory_is_told_while_torch_is_being_imported(monkeypatch):
+    import sys
+    from types import ModuleType
+
+    from songbloom.serve.composer import memory
+
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))  # as far as another thread has come
+    assert memory(loaded=False) is None or memory(loaded=False) > 1_000_000
