@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
 from fastapi import File, UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from songbloom.request import MAX_SEED
 from songbloom.serve.library import LibrarySong
@@ -191,7 +191,7 @@ class SongChange(BaseModel):
 
     title: str | None = Field(default=None, min_length=1, max_length=200, pattern=_SOMETHING)
     tags: list[Tag] | None = Field(default=None, max_length=20)
-    favourite: bool | None = None
+    favourite: StrictBool | None = None
 
 
 class LyricsQuestion(BaseModel):
@@ -259,8 +259,12 @@ class LoadModel(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     model_name: str | None = Field(default=None, max_length=100, description="default: the current one, again")
-    dtype: str | None = Field(default=None, max_length=20, description="one of GET /models; default: the service's")
-    quantization: str | None = Field(default=None, max_length=20, description="one of GET /models; default: likewise")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = Field(
+        default=None, description="of those of GET /models; default: the service's"
+    )
+    quantization: Literal["none", "int8", "int4"] | None = Field(
+        default=None, description="of those of GET /models; default: the service's"
+    )
 
 
 class UnloadingModel(BaseModel):

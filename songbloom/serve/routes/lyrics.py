@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from songbloom.lyrics import describe
+from songbloom.lyrics.parse import NothingToSing
 from songbloom.serve.context import Context, Who
 from songbloom.serve.errors import Invalid, Unavailable
 from songbloom.serve.lyric_reader import LyricReader
@@ -19,13 +20,16 @@ def lyrics(context: Context, _: Who, question: LyricsQuestion) -> LyricsAnswer:
     """Sections with expected seconds, phonemes and warnings, as the current model reads them."""
     model = context.jobs.model()
     reader = LyricReader.of(model, context.settings.local_dir)
-    report = describe(
-        question.lyrics,
-        processor=reader.processor,
-        pace=reader.pace,
-        max_tokens=reader.max_tokens,
-        vocab=reader.vocab,
-    )
+    try:
+        report = describe(
+            question.lyrics,
+            processor=reader.processor,
+            pace=reader.pace,
+            max_tokens=reader.max_tokens,
+            vocab=reader.vocab,
+        )
+    except NothingToSing as error:  # no mistake in lyrics that are being written
+        return LyricsAnswer(model=model, seconds=0, tokens=0, sections=[], warnings=[error.remedy])
     sections = [
         LyricsSection(kind=part.kind, lines=part.lines, phonemes=part.phonemes, seconds=part.seconds)
         for part in report.sections

@@ -103,7 +103,7 @@ def _precision(context: ServeContext, wanted: LoadModel) -> dict[str, str]:
     for field, known in (("dtype", choices["dtypes"]), ("quantization", choices["quantizations"])):
         value = getattr(wanted, field)
         if value is not None and value not in known:
-            raise Invalid(f"{field}: must be one of {', '.join(known)}", field=field)
+            raise Conflict(f"The workers do not offer {field} {value}; choose one of {', '.join(known)}.")
         if value is not None:
             precision[field] = value
     return precision
