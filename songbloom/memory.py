@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from songbloom.model.config import ModelConfig
 from songbloom.model.kv_cache import KVCache
 from songbloom.model.network import SongBloomNet
 from songbloom.model.vae import build_vae
-from songbloom.quantize.network import check, replace_layers
+from songbloom.quantize.network import check, replace_layers, weight_bytes
 
 SPARE = 1.15  # activations, the allocator's rounding
 SPARE_BYTES = 300_000_000  # PyTorch itself, the audio
@@ -46,15 +47,17 @@ def needed_bytes(config: ModelConfig, profile: Profile, *, seconds: float, songs
     if profile.quantization != "none":
         replace_layers(net, profile.quantization)
     vae = build_vae(config.vae)
-    weights = sum(t.numel() * t.element_size() for part in (net, vae) for t in part.state_dict().values())
     frames = seconds * vae.sample_rate / vae.downsampling_ratio
-    shape = (config.net.lm_layers, 2 * songs, config.net.num_heads)
-    capacity = capacity_for(net, config.net.prefix_len, frames)
+    cache = cache_bytes(net, profile, prefix_len=config.net.prefix_len, frames=frames, songs=songs)
+    return int(SPARE * (weight_bytes(net) + weight_bytes(vae) + cache)) + SPARE_BYTES
+
+
+def cache_bytes(net: SongBloomNet, profile: Profile, *, prefix_len: int, frames: float, songs: int) -> int:
+    """Keys and values of ``songs`` songs of ``frames`` behind a prefix, and of their null twins."""
+    config = net.config
+    shape = (config.lm_layers, 2 * songs, config.num_heads, capacity_for(net, prefix_len, frames), config.head_dim)
     meta = torch.device("meta")
-    cache = KVCache(
-        *shape, capacity, config.net.head_dim, dtype=profile.dtype, device=meta, eight_bit=profile.eight_bit_cache
-    )
-    return int(SPARE * (weights + cache.bytes)) + SPARE_BYTES
+    return KVCache(*shape, dtype=profile.dtype, device=meta, eight_bit=profile.eight_bit_cache).bytes
 
 
 def free_bytes(device: torch.device) -> int | None:
@@ -67,6 +70,15 @@ def free_bytes(device: torch.device) -> int | None:
         return None
     found = re.search(r"MemAvailable:\s+(\d+) kB", told)
     return int(found[1]) * 1024 if found else None
+
+
+def process_peak_bytes() -> int | None:
+    """Most memory this process has held at once; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def choices(device: torch.device) -> Iterator[Profile]:

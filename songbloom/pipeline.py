@@ -197,6 +197,11 @@ class SongBloom:
     def seconds_per_block(self) -> float:
         return self.config.net.block_size * self.vae.downsampling_ratio / self.vae.sample_rate
 
+    @property
+    def profile(self) -> Profile:
+        """What weights and cache are kept in."""
+        return Profile(self.net.dtype, self.config.quantization, self.eight_bit_cache)
+
     def prepare(self, request: SongRequest) -> Prepared:
         """Check a request against this model and read its clip.
 
@@ -285,9 +290,8 @@ class SongBloom:
             with torch.no_grad():
                 self._null = read_prefixes(self.net, [self.net.prefix(None, None)])
         frame_rate = self.vae.sample_rate / self.vae.downsampling_ratio
-        profile = Profile(self.net.dtype, self.config.quantization, self.eight_bit_cache)
         longest = max(task.settings.max_frames for task in tasks) / frame_rate
-        with explained(self.config, self.net.device, profile, seconds=longest, songs=len(tasks)):
+        with explained(self.config, self.net.device, self.profile, seconds=longest, songs=len(tasks)):
             state = start(
                 self.net,
                 tasks,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+
+from songbloom.memory import process_peak_bytes
 
 TRIES = 5
 
@@ -53,8 +54,4 @@ def peak_memory_bytes(device: torch.device) -> int | None:
     """Most memory held at once: of the GPU where there is one, else of this process; None where nobody tells."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return process_peak_bytes()

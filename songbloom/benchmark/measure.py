@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from songbloom.benchmark.machine import Machine, fastest, synchronise
 from songbloom.checkpoints.load import LoadedModel
 from songbloom.generate.noise import SongNoise
-from songbloom.generate.patches import ComposeSettings, SongTask, capacity_for
+from songbloom.generate.patches import ComposeSettings, SongTask
 from songbloom.generate.sampling import TokenSampling
-from songbloom.model.kv_cache import KVCache
+from songbloom.memory import cache_bytes
 from songbloom.pipeline import SongBloom
 from songbloom.quantize.network import weight_bytes
 
@@ -118,9 +118,12 @@ def run_stages(model: SongBloom, load: Load, machine: Machine) -> dict[str, floa
 
     with timed(net.lm, device, lm_called), timed(net.refiner, device, lambda _, s: evaluations.append(s)):
         _, latents = run_whole(new, load)
+    task = tasks_for(model, load)[0]
     decode = fastest(lambda: model.decode(latents), device)
     weights = {part: weight_bytes(net.get_submodule(part)) for part in ("lm.layers", "refiner.layers")}
-    cache = cache_bytes(model, load)
+    cache = cache_bytes(
+        net, model.profile, prefix_len=len(task.prefix), frames=task.settings.max_frames, songs=load.batch
+    )
     lm_floor = (weights["lm.layers"] + cache / 2) / machine.bandwidth  # half of it is filled, on average
     rows = 2 * load.batch
     multiplied = 2 * rows * (1 + 3 * block) * sum(p.numel() for p in net.refiner.layers.parameters())
@@ -136,12 +139,3 @@ def run_stages(model: SongBloom, load: Load, machine: Machine) -> dict[str, floa
         "vae_bytes": weight_bytes(model.vae),
         "kv_cache_bytes": cache,
     }
-
-
-def cache_bytes(model: SongBloom, load: Load) -> int:
-    """Bytes of keys and values for the songs and their null twins."""
-    config = model.config.net
-    (task, *_) = tasks_for(model, Load(load.seconds, load.steps))
-    capacity = capacity_for(model.net, len(task.prefix), task.settings.max_frames)
-    shape = (config.lm_layers, 2 * load.batch, config.num_heads, capacity, config.head_dim)
-    return KVCache(*shape, dtype=model.net.dtype, device=torch.device("meta")).bytes

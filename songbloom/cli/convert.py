@@ -20,6 +20,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the three files")
     parser.add_argument("--dtype", default="float32", help="of the network: float32, bfloat16 or float16")
     parser.add_argument("--local-dir", default=DEFAULT_LOCAL_DIR, help="where models lie (default: %(default)s)")
+    parser.set_defaults(quantization="none")
     return parser
 
 
@@ -28,9 +29,12 @@ def run(options: argparse.Namespace) -> int:
     import songbloom
     from songbloom.checkpoints.load import LoadedModel, save_native
 
-    kind = getattr(options, "quantization", "none")
     model = songbloom.load(
-        options.model, local_dir=options.local_dir, dtype=options.dtype, device="cpu", quantization=kind
+        options.model,
+        local_dir=options.local_dir,
+        dtype=options.dtype,
+        device="cpu",
+        quantization=options.quantization,
     )
     save_native(options.output, LoadedModel(model.config, model.net, model.vae))
     for name in NATIVE_FILES:

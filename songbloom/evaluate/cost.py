@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from songbloom.checkpoints import registry
+from songbloom.memory import process_peak_bytes
 
 
 def peak_memory_gb() -> float | None:
     """Most memory this process has held at once, in GB (10^9 bytes); None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
+    peak = process_peak_bytes()
+    return None if peak is None else peak / 1e9
 
 
 def model_size_mb(model: str, local_dir: str | Path = registry.DEFAULT_LOCAL_DIR) -> float | None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import gradio as gr
 
+from songbloom.serve.sound import MEDIA_TYPES
+
 #: Values of guidance, steps, top-k and temperature; ``auto`` sends none, so that the model's own hold.
 PRESETS: dict[str, tuple[float, int, int, float]] = {
     "auto": (1.5, 50, 200, 0.9),
@@ -20,7 +22,7 @@ PRESETS: dict[str, tuple[float, int, int, float]] = {
     "close": (2.5, 50, 100, 0.8),
     "wild": (1.2, 50, 400, 1.15),
 }
-FORMATS = ("flac", "wav", "mp3", "ogg", "opus")
+FORMATS = tuple(MEDIA_TYPES)
 LONGEST_S = 300
 _STRINGS = Path(__file__).parent / "strings.json"
 

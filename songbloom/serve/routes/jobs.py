@@ -12,14 +12,12 @@ from fastapi.responses import StreamingResponse
 
 from songbloom.serve.auth import Caller
 from songbloom.serve.context import Context, JobId, ServeContext, Who
-from songbloom.serve.errors import Invalid, NotFound, ServeError, Unavailable
+from songbloom.serve.errors import Invalid, NotFound, Unavailable
 from songbloom.serve.problems import responses
+from songbloom.serve.routes.events import changes, event_stream
 from songbloom.serve.schemas import CancelQuery, JobPage, JobView, ListQuery
 
 router = APIRouter(tags=["jobs"])
-
-_POLL_S = 0.5
-_KEEP_ALIVE_POLLS = 30
 
 
 @router.get("/jobs", responses=responses(Invalid, Unavailable))
@@ -65,31 +63,15 @@ _EVENTS = {
 async def job_events(context: Context, who: Who, job_id: JobId) -> StreamingResponse:
     """Follow a job: its place in the queue, seconds of song, time left."""
     first = await asyncio.to_thread(_view, context, who, job_id)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(context, who, first), media_type="text/event-stream", headers=headers)
+    return event_stream(_events(context, who, first))
 
 
 async def _events(context: ServeContext, who: Caller, view: JobView) -> AsyncIterator[str]:
-    """An event whenever something has changed. Starlette cancels this when the client leaves."""
-    told, quiet = "", 0
-    while True:
-        data = view.model_dump_json()
-        if data != told:
-            told, quiet = data, 0
-            yield f"event: progress\ndata: {data}\n\n"
-        if view.finished_at is not None or context.stopping:
-            return
-        quiet += 1
-        if quiet % _KEEP_ALIVE_POLLS == 0:
-            yield ": still here\n\n"
-        await asyncio.sleep(_POLL_S)
-        try:
-            view = await asyncio.to_thread(_view, context, who, view.job_id)
-        except NotFound:
-            yield f"event: deleted\ndata: {json.dumps({'job_id': view.job_id})}\n\n"
-            return
-        except ServeError:
-            continue  # it comes back
+    try:
+        async for event in changes(context, [view], lambda _: [_view(context, who, view.job_id)]):
+            yield event
+    except NotFound:
+        yield f"event: deleted\ndata: {json.dumps({'job_id': view.job_id})}\n\n"
 
 
 def _view(context: ServeContext, who: Caller, job_id: str) -> JobView:
