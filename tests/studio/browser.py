@@ -70,14 +70,28 @@ class StudioPage:
 
     def seed(self, text: str) -> None:
         self.settings()
-        self.find("#sb-seed textarea, #sb-seed input").first.fill(text)
+        self._type("#sb-seed textarea, #sb-seed input", text)
 
     def longest(self, seconds: int) -> None:
         """The longest duration, typed into the slider's box."""
         self.settings()
-        box = self.find("#sb-max-duration input[type=number]")
-        box.fill(str(seconds))
-        box.blur()
+        self._type("#sb-max-duration input[type=number]", str(seconds))
+
+    def takes(self, number: int) -> None:
+        self.settings()
+        self._type("#sb-samples input[type=number]", str(number))
+
+    def _type(self, selector: str, text: str) -> None:
+        """Type into a control and see that it stays: Gradio sets one anew that has only just come to be shown."""
+        box = self.find(selector).first
+
+        def typed() -> bool:
+            box.fill(text)
+            box.blur()
+            self.page.wait_for_timeout(100)
+            return box.input_value() == text
+
+        self.until(typed)
 
     def create(self) -> None:
         self.find("#sb-create").click()

@@ -102,10 +102,7 @@ def test_two_sessions_do_not_mix(studio, visit):
 
 def test_takes_library_favourites_undo_and_the_same_settings(studio, visit):
     page = _wish(visit(studio), "[verse]\nunmistakable nightingale")
-    page.settings()
-    takes = page.find("#sb-samples input[type=number]")
-    takes.fill("2")
-    takes.blur()
+    page.takes(2)
     page.seed("41")
     job_id = page.made()
     card = page.finished(job_id)
