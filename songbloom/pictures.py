@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from songbloom.audio import read
+from songbloom.audio.mel import FRAMES_A_SECOND, HIGHEST_HZ, LOWEST_HZ, mel_levels
 from songbloom.errors import NotAvailable
-from songbloom.evaluate.mel import FRAMES_A_SECOND, HIGHEST_HZ, LOWEST_HZ, mel_levels
 from songbloom.files import written_aside
 
 COLUMNS = 1200  # of the waveform

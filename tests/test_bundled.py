@@ -15,7 +15,7 @@ from songbloom.audio import read
 from songbloom.checkpoints.registry import BUNDLED_FOLDER
 from songbloom.evaluate.measures import spectral_distance_db, spectral_features
 from songbloom.evaluate.recogniser import Recogniser
-from songbloom.train.sketch_codes import phones_of
+from songbloom.model.sketch_codes import phones_of
 
 EXAMPLE = Path(__file__).parents[1] / "example"
 CLIPS = sorted((EXAMPLE / "clips").glob("*.flac"))

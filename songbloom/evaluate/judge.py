@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from songbloom.audio.key import find_key
+from songbloom.audio.tempo import tempo
 from songbloom.corpus.render import SAMPLE_RATE, Studio
 from songbloom.corpus.settings import STYLES, VOICES
 from songbloom.evaluate.clean import LONGEST_SILENCE_S, finite, inner_silence_s, is_stuck, saved_peak
 from songbloom.evaluate.held_out import reference_song
-from songbloom.evaluate.key import find_key
 from songbloom.evaluate.measures import nearest, runs, spectral_distance_db, spectral_features
 from songbloom.evaluate.recogniser import Recogniser, phone_error_rate, sung_phones
 from songbloom.evaluate.structure import SungForm, written_sections
-from songbloom.evaluate.tempo import tempo
 from songbloom.evaluate.voice import voice_features
 from songbloom.evaluate.words import Listener, WordErrors, word_errors
-from songbloom.train.sketch_codes import pitches_of
+from songbloom.model.sketch_codes import pitches_of
 
 Labelled = list[tuple[str, NDArray[np.float64]]]
 

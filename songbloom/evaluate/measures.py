@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from songbloom.evaluate.spectrum import magnitudes, mel_borders
+from songbloom.audio.spectrum import magnitudes, mel_borders
 
 BANDS = 24
 FRAME, HOP = 2048, 1024

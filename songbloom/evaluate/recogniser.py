@@ -13,7 +13,7 @@ from songbloom.audio import resample
 from songbloom.checkpoints.load import load_folder
 from songbloom.checkpoints.registry import BUNDLED_FOLDER
 from songbloom.evaluate.measures import edit_distance, runs
-from songbloom.train.sketch_codes import phones_of
+from songbloom.model.sketch_codes import phones_of
 from songbloom.train.sketch_tokenizer import load_tokenizer
 
 

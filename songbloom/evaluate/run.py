@@ -25,11 +25,11 @@ from songbloom.evaluate.stages import STAGES, stage_audio
 from songbloom.evaluate.summary import summarise
 from songbloom.evaluate.targets import MEASURES
 from songbloom.evaluate.words import INSTALL, Listener, WordErrors, pooled_rate
+from songbloom.model.sketch_codes import NUM_CODES
 from songbloom.pipeline import Prepared, SongBloom
 from songbloom.request import SongRequest, SongSettings
 from songbloom.song import Song
 from songbloom.train.examples import example_from_score
-from songbloom.train.sketch_codes import NUM_CODES
 
 
 @dataclass(frozen=True)

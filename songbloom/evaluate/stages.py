@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from songbloom.corpus.score import Score
+from songbloom.generate.lyric_path import LyricPath, told_along
 from songbloom.generate.patches import SongTask, paint
 from songbloom.model.network import SongBloomNet
+from songbloom.model.sketch_codes import NUM_CODES
 from songbloom.pipeline import Prepared, SongBloom
 from songbloom.train.examples import example_from_score
-from songbloom.train.sketch_codes import NUM_CODES
 
 # In the order of the way; what each has that the one before it has not may lose words.
 STAGES: Mapping[str, str] = {
@@ -66,13 +67,13 @@ def repaint(net: SongBloomNet, task: SongTask, tokens: Tensor, latents: Tensor) 
         latents: [L, n].
     """
     block, shape = net.config.block_size, (net.config.block_size, net.config.latent_dim)
-    told = _told(net, task.prefix, tokens, latents)
+    told = _told(net, task.prefix, task.path, tokens, latents)
     if task.timbre is not None:
         told = told + task.timbre
     null = None
     if task.settings.guidance == "global":
         prefix = net.prefix(None, None) if net.config.pad_prefix else torch.zeros_like(task.prefix)
-        null = _told(net, prefix, tokens, latents)
+        null = _told(net, prefix, None, tokens, latents)
     history, painted = told.new_zeros(1, *shape), []
     for number, block_tokens in enumerate(tokens.split(block)):
         noise = task.noise.flow(number, shape)[None].to(net.device, told.dtype)
@@ -83,9 +84,9 @@ def repaint(net: SongBloomNet, task: SongTask, tokens: Tensor, latents: Tensor) 
     return torch.cat(painted).T
 
 
-def _told(net: SongBloomNet, prefix: Tensor, tokens: Tensor, latents: Tensor) -> Tensor:
+def _told(net: SongBloomNet, prefix: Tensor, path: LyricPath | None, tokens: Tensor, latents: Tensor) -> Tensor:
     """What the language model tells the refiner of each block, [blocks, D]: its state after the block's last token."""
     block = net.config.block_size
-    song = torch.cat([net.bos[None], net.embed_block(tokens[None], latents[None])[0]])
-    hidden = net.lm(torch.cat([prefix, song])[None])[0, len(prefix) + 1 :]
+    song = net.sequence(tokens[None], latents[None], told_along(net, prefix, path, tokens.tolist())[None])
+    hidden = net.lm(torch.cat([prefix[None], song], dim=1))[0, len(prefix) + 1 :]
     return hidden.unflatten(0, (-1, block + 1))[:, block - 1]

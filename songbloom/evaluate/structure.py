@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from songbloom.corpus.phones import PHONE_INDEX, plain
 from songbloom.evaluate.alignment import align
-from songbloom.train.sketch_codes import REST, phones_of, pitches_of
+from songbloom.model.sketch_codes import REST, phones_of, pitches_of
 
 INSTRUMENTAL = ("intro", "inst", "outro")
 # Of the length asked for, how much must be without voice: a pick-up may reach into an instrumental part.

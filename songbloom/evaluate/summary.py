@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from songbloom.audio.key import relative
+from songbloom.audio.tempo import same_tempo
 from songbloom.evaluate.held_out import HeldOutSong
 from songbloom.evaluate.judge import SongMeasures
-from songbloom.evaluate.key import relative
-from songbloom.evaluate.tempo import same_tempo
 from songbloom.evaluate.words import mean_rate, pooled_rate
 
 LENGTH_TOLERANCE = 0.25

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct
 
-from songbloom.evaluate.mel import band_centres, mel_levels
+from songbloom.audio.mel import band_centres, mel_levels
 
 COEFFICIENTS = 24
 VOICE_HZ = (250.0, 3500.0)  # where a voice has most of its energy

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from songbloom.generate.flow_solver import denoise
+from songbloom.generate.lyric_path import LyricPath, Place, allowed_codes, told_along
 from songbloom.generate.sampling import TokenSampling, guide, penalize_repeats, sample_token
 from songbloom.model.kv_cache import KVCache
 from songbloom.model.network import SongBloomNet
@@ -58,13 +59,15 @@ class ComposeSettings:
 class SongTask:
     """One song of a batch. Songs that share a ``prefix`` tensor share its reading.
 
-    ``prefix`` [n, D]; ``timbre`` of its clip (:meth:`SongBloomNet.timbre`) [D], zeros by default.
+    ``prefix`` [n, D]; ``timbre`` of its clip (:meth:`SongBloomNet.timbre`) [D], zeros by default; ``path`` keeps its
+    tokens to its lyrics, where tokens say what is sung.
     """
 
     prefix: Tensor
     noise: Noise
     settings: ComposeSettings
     timbre: Tensor | None = None
+    path: LyricPath | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ class ComposeState:
     history: Tensor  # [songs, bs, L]: latents of the previous block
     tokens: Tensor  # [songs, n]: every token so far
     timbre: Tensor  # [songs, D]
+    places: list[Place | None]  # in their lyrics, where they have a path
+    sung: list[Tensor | None]  # what a position is told of each lyric item (:meth:`SongBloomNet.sung`)
     block: int = 0
 
     def keep(self, songs: Sequence[int]) -> None:
@@ -103,7 +108,25 @@ class ComposeState:
         self.cache.take(rows)
         self.next_input = self.next_input[rows]
         self.tasks, self.numbers = [self.tasks[i] for i in songs], [self.numbers[i] for i in songs]
+        self.places, self.sung = [self.places[i] for i in songs], [self.sung[i] for i in songs]
         self.history, self.tokens, self.timbre = (x[list(songs)] for x in (self.history, self.tokens, self.timbre))
+
+    def write(self, token: Tensor) -> None:
+        """Take the next token of each song, [songs]."""
+        self.tokens = torch.cat([self.tokens, token[:, None]], dim=1)
+        for song, task in enumerate(self.tasks):
+            if task.path is not None:
+                self.places[song] = task.path.step(self.places[song], int(token[song]))
+
+    def told(self, x: Tensor) -> Tensor:
+        """The next input [rows, 1, D] with what each song is told of its lyrics; null twins are told nothing."""
+        if not any(sung is not None for sung in self.sung):
+            return x
+        told = torch.zeros_like(x)
+        for song, (task, sung) in enumerate(zip(self.tasks, self.sung, strict=True)):
+            if task.path is not None and sung is not None:
+                told[song, 0] = sung[task.path.item(self.places[song])]
+        return x + told
 
 
 def has_room(max_frames: float, block_size: int, blocks: int) -> bool:
@@ -167,9 +190,14 @@ def start(
     prior_tokens, prior_latents = (x.to(device) for x in prior)
     blocks = prior_tokens.shape[1] // config.block_size
     held = (capacity - first) // (config.block_size + 1) * config.block_size  # frames
-    sequence = [net.bos.expand(songs, 1, -1)]
+    written = list(zip(tasks, prior_tokens.tolist(), strict=True))
+    told = torch.stack([told_along(net, task.prefix, task.path, own) for task, own in written])
+    told = torch.cat([told, torch.zeros_like(told)])[:rows]  # null twins are told nothing
+    sequence = net.bos + told[:, :1]
     if blocks:
-        sequence.append(net.embed_block(prior_tokens[:, -held:], prior_latents[:, :, -held:]))
+        both = rows // songs
+        tokens, latents = prior_tokens.repeat(both, 1)[:, -held:], prior_latents.repeat(both, 1, 1)[:, :, -held:]
+        sequence = torch.cat([sequence, net.embed_block(tokens, latents, told[:, 1:][:, -held:])], dim=1)
         history = prior_latents[:, :, -config.block_size :].transpose(1, 2)
     else:
         history = torch.zeros(songs, config.block_size, config.latent_dim, device=device)
@@ -179,10 +207,12 @@ def start(
         numbers=list(range(songs)),
         cache=cache,
         first=first,
-        next_input=torch.cat(sequence, dim=1).repeat(rows // songs, 1, 1),
+        next_input=sequence,
         history=history.to(net.dtype),
         tokens=prior_tokens,
         timbre=torch.stack([zeros if task.timbre is None else task.timbre for task in tasks]),
+        places=[task.path.trace(own)[1] if task.path else None for task, own in written],
+        sung=[net.sung(task.prefix, task.path.length) if task.path else None for task in tasks],
         block=blocks,
     )
 
@@ -204,8 +234,8 @@ def sketch(net: SongBloomNet, state: ComposeState) -> tuple[Tensor, Tensor]:
             logits = guide(logits[:songs], logits[songs:], coef)
         token = draw(logits, noise[step])
         block_tokens.append(token)
-        state.tokens = torch.cat([state.tokens, token[:, None]], dim=1)
-        x = net.token_embedding(token)[:, None].repeat(len(hidden) // songs, 1, 1)
+        state.write(token)
+        x = state.told(net.token_embedding(token)[:, None].repeat(len(hidden) // songs, 1, 1))
     h = net.lm(x, state.cache)[:, -1]
     return torch.stack(block_tokens, dim=1), h
 
@@ -241,6 +271,9 @@ def _draw(
 ) -> Tensor:
     """One token a song, [songs]; songs of equal sampling are drawn together."""
     tokens = torch.empty(len(logits), dtype=torch.long, device=logits.device)
+    allowed = allowed_codes([task.path for task in state.tasks], state.places)
+    if allowed is not None:
+        logits = logits.masked_fill(~allowed.to(logits.device), -torch.inf)
     for sampling, songs in groups.items():
         own = logits[songs]
         if sampling.penalty_repeat and state.block:
@@ -328,7 +361,7 @@ def compose(net: SongBloomNet, state: ComposeState) -> Iterator[Patch]:
             latents[songs] = paint(net, *told, noise[songs], painting)
         frames = latents.transpose(1, 2)
         rows = len(state.next_input) // len(state.tasks)
-        state.next_input = net.latent_embedding(latents)[:, None].repeat(rows, 1, 1)
+        state.next_input = state.told(net.latent_embedding(latents)[:, None].repeat(rows, 1, 1))
         state.history, block = latents, state.block
         state.block += 1
         tokens_out, frames_out = tokens.cpu(), frames.float().cpu()

@@ -26,7 +26,11 @@ class LyricTokenizer:
 
     def encode(self, phonemes: str | None) -> list[int]:
         """Token ids. An empty item (null lyrics, a double space) counts where the vocabulary has ``""``."""
-        return [self.index[item] for item in (phonemes or "").split(" ") if item in self.index]
+        return [self.index[item] for item in self.items(phonemes)]
+
+    def items(self, phonemes: str | None) -> list[str]:
+        """The items of the lyrics that have a token, one each."""
+        return [item for item in (phonemes or "").split(" ") if item in self.index]
 
 
 class LyricsCondition(nn.Module):

@@ -46,6 +46,8 @@ class NetConfig:
     pad_prefix: bool = True  # ours: False makes the prefix only as long as clip and lyrics are
     predictor: int = 0  # ours: hidden size of the refiner's prediction (predictive_refiner); 0 is the published one
     timbre: bool = False  # ours: mean and deviation of the clip's latents are added to what the refiner reads as h
+    cursor: bool = False  # ours: tokens say what is sung, and walk along the lyrics (generate/lyric_path.py)
+    facts: tuple[int, ...] = ()  # ours: numbers of tempi, keys, styles and voices told apart in a clip (clip_facts)
 
     def __post_init__(self) -> None:
         for name in ("dim", "num_heads", "lm_layers", "diff_layers", "num_pitch", "block_size", "latent_dim"):
@@ -123,6 +125,7 @@ class ModelConfig:
             lyrics = dict(net.pop("lyrics"))
             lyrics["vocab"] = tuple(lyrics["vocab"])
             defaults = InferenceDefaults(**data.pop("defaults", {}))
+            net["facts"] = tuple(net.get("facts", ()))
             return cls(net=NetConfig(lyrics=LyricsConfig(**lyrics), **net), defaults=defaults, **data)
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"configuration: {error}") from error

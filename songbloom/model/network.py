@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from songbloom.model.clip_facts import ClipFacts
 from songbloom.model.conditions import LyricsCondition, StyleCondition
 from songbloom.model.config import NetConfig
 from songbloom.model.kv_cache import KVCache
@@ -39,6 +41,8 @@ class SongBloomNet(nn.Module):
         else:
             self.refiner = Refiner(*sizes)
         self.timbre_projection = nn.Linear(2 * config.latent_dim, dim) if config.timbre else None
+        self.facts = ClipFacts(config.facts, config.latent_dim, dim) if config.facts else None
+        self.cursor = nn.Linear(dim, dim, bias=False) if config.cursor else None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -48,12 +52,13 @@ class SongBloomNet(nn.Module):
     def device(self) -> torch.device:
         return self.bos.device
 
-    def prefix(self, style_latents: Tensor | None, phonemes: str | None) -> Tensor:
-        """The prefix of one row [n, D]: style first, then lyrics.
+    def prefix(self, style_latents: Tensor | None, phonemes: str | None, facts: Tensor | None = None) -> Tensor:
+        """The prefix of one row [n, D]: style first, then, where the configuration has them, facts, then lyrics.
 
         Args:
             style_latents: [L, F], or None for the null style (zeros).
             phonemes: the published phoneme string, or None for null lyrics.
+            facts: of the clip (:meth:`ClipFacts.read`), or None for unknown ones (zeros).
         """
         pad = self.config.pad_prefix
         lyrics = self.lyrics(self.lyrics.tokenizer.encode(phonemes), pad=pad)
@@ -61,22 +66,54 @@ class SongBloomNet(nn.Module):
             style = lyrics.new_zeros(self.config.prompt_max_len, lyrics.shape[-1])
         else:
             style = self.style(style_latents[None], pad=pad)[0]
-        return torch.cat([style.to(lyrics.dtype), lyrics])
+        known = lyrics[:0]
+        if self.facts is not None:
+            known = lyrics.new_zeros(1, lyrics.shape[1]) if facts is None else self.facts(facts)[None]
+        return torch.cat([style.to(lyrics.dtype), known, lyrics])
 
-    def timbre(self, style_latents: Tensor) -> Tensor:
-        """What the refiner reads of the clip [L, F] beside h, [D]: zeros where the configuration has no timbre."""
-        if self.timbre_projection is None:
-            return torch.zeros(self.config.dim, dtype=self.dtype, device=self.device)
-        latents = style_latents.to(self.device, self.dtype)
-        return self.timbre_projection(torch.cat([latents.mean(1), latents.std(1)]))
+    def timbre(self, style_latents: Tensor, facts: Tensor | None = None) -> Tensor:
+        """What the refiner reads of the clip [L, F] beside h, [D]: zeros where the configuration has none of it."""
+        timbre = torch.zeros(self.config.dim, dtype=self.dtype, device=self.device)
+        if self.timbre_projection is not None:
+            latents = style_latents.to(self.device, self.dtype)
+            timbre = timbre + self.timbre_projection(torch.cat([latents.mean(1), latents.std(1)]))
+        if self.facts is not None and facts is not None:
+            timbre = timbre + self.facts.timbre(facts)
+        return timbre
 
-    def embed_block(self, tokens: Tensor, latents: Tensor) -> Tensor:
-        """The sequence of whole blocks [B, k*(bs+1), D] from tokens [B, k*bs] and latents [B, L, k*bs]."""
+    def sung(self, prefix: Tensor, items: int) -> Tensor | None:
+        """What a position is told of the lyric item being sung, [items + 1, D]; the last row, of none, is zero.
+
+        Args:
+            prefix: of :meth:`prefix`, not padded; the lyrics are its last ``items``.
+        """
+        if self.cursor is None:
+            return None
+        return F.pad(self.cursor(prefix[len(prefix) - items :]), (0, 0, 0, 1))
+
+    def embed_block(self, tokens: Tensor, latents: Tensor, sung: Tensor | None = None) -> Tensor:
+        """The sequence of whole blocks [B, k*(bs+1), D] from tokens [B, k*bs] and latents [B, L, k*bs].
+
+        Args:
+            sung: rows of :meth:`sung` for each token, [B, k*bs, D].
+        """
         block, batch = self.config.block_size, tokens.shape[0]
         embedded = self.token_embedding(tokens).unflatten(1, (-1, block))
         frames = latents.transpose(1, 2).reshape(-1, block, self.config.latent_dim)
         latent = self.latent_embedding(frames.to(embedded.dtype)).view(batch, -1, 1, self.config.dim)
-        return torch.cat([embedded, latent], dim=2).flatten(1, 2)
+        sequence = torch.cat([embedded, latent], dim=2)
+        if sung is not None:
+            told = sung.unflatten(1, (-1, block))
+            sequence = sequence + torch.cat([told, told[:, :, -1:]], dim=2)
+        return sequence.flatten(1, 2)
+
+    def sequence(self, tokens: Tensor, latents: Tensor, sung: Tensor) -> Tensor:
+        """A whole song as the language model reads it: bos and :meth:`embed_block`, [B, 1 + k*(bs+1), D].
+
+        Args:
+            sung: what bos and each token are told of the lyrics, [B, 1 + k*bs, D].
+        """
+        return torch.cat([self.bos + sung[:, :1], self.embed_block(tokens, latents, sung[:, 1:])], dim=1)
 
     def new_cache(self, batch: int, capacity: int, *, eight_bit: bool = False) -> KVCache:
         config = self.config

@@ -11,24 +11,39 @@ import torch
 from torch.nn import functional as F
 
 from songbloom.audio import read
+from songbloom.audio.key import clip_chroma
+from songbloom.corpus.facts import facts_of
 from songbloom.corpus.score import Score
 from songbloom.files import written_aside
 from songbloom.model.vae import Vae
 from songbloom.train.examples import example_from_score
+
+CLIP_S = 10
 
 
 @torch.no_grad()
 def encode_song(
     vae: Vae, audio_file: Path, score: Score, block_size: int, device: str = "cpu"
 ) -> dict[str, np.ndarray]:
-    """One song's ``latents`` [L, n] float16 (posterior means), ``tokens`` [n], ``lyric_index`` [n] and ``lyrics``."""
+    """One song's ``latents`` [L, n] float16 (posterior means), ``tokens`` [n], ``lyric_index`` [n] and ``lyrics``.
+
+    Also a clip of it as a model is given one, in mono: its latents ``clip`` [L, m] float16, its ``chroma``
+    (:func:`songbloom.audio.key.clip_chroma`), and its true ``facts`` [4].
+    """
     frame_rate = vae.sample_rate / vae.downsampling_ratio
     example = example_from_score(score, frame_rate, block_size)
     samples = len(example.tokens) * vae.downsampling_ratio
     audio = torch.from_numpy(read(audio_file, sample_rate=vae.sample_rate)[0])[:, :samples]
     latents = vae.encode(F.pad(audio, (0, samples - audio.shape[1]))[None].to(device))[0][0].cpu()
+    length = CLIP_S * vae.sample_rate
+    begin = np.random.default_rng(abs(score.seed)).integers(0, max(1, audio.shape[1] - length))
+    clip = audio[:, begin : begin + length].mean(0, keepdim=True)
+    clip_latents = vae.encode(clip.expand(vae.audio_channels, -1)[None].to(device))[0][0].cpu()
     return {
         "latents": latents.half().numpy(),
+        "clip": clip_latents.half().numpy(),
+        "chroma": clip_chroma(clip.numpy(), vae.sample_rate),
+        "facts": np.array(facts_of(score.card)),
         "tokens": example.tokens.astype(np.int32),
         "lyric_index": example.lyric_index.astype(np.int32),
         "lyrics": np.array(example.lyrics),

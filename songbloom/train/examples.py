@@ -13,25 +13,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from songbloom.corpus.compose import compose
+from songbloom.corpus.facts import facts_of
 from songbloom.corpus.labels import label_frames
 from songbloom.corpus.score import Score
 from songbloom.corpus.settings import CorpusSettings
-from songbloom.train.sketch_codes import REST, codes_from_labels
+from songbloom.model.sketch_codes import REST, codes_from_labels
 
 
 @dataclass(frozen=True)
 class Example:
     """One song, or part of one, in whole blocks.
 
-    ``tokens`` [n] int64; ``lyric_index`` [n]: the lyric item each frame belongs to; ``latents`` [L, n] and
-    ``style`` [L, F] are None where only labels exist.
+    ``tokens`` [n] int64; ``lyric_index`` [n]: the lyric item each frame belongs to; ``facts`` of the band
+    (:mod:`songbloom.corpus.facts`); ``latents`` [L, n], and of the clip ``style`` [L, F] and ``chroma``, are None
+    where only labels exist.
     """
 
     lyrics: str
     tokens: NDArray[np.int64]
     lyric_index: NDArray[np.int64]
+    facts: tuple[int, ...]
     latents: Tensor | None = None
     style: Tensor | None = None
+    chroma: Tensor | None = None
 
     @property
     def cost(self) -> int:
@@ -48,6 +52,7 @@ def example_from_score(score: Score, frame_rate: float, block_size: int) -> Exam
         score.lyrics,
         np.pad(codes, (0, missing), constant_values=REST),
         np.pad(index, (0, missing), mode="edge"),
+        facts_of(score.card),
     )
 
 
@@ -108,16 +113,18 @@ class SongStore:
             files = pairs[int(rng.integers(len(pairs)))]
             song = int(rng.integers(len(files)))
             data = np.load(files[song])
-            twin = np.load(files[(song + 1) % len(files)])["latents"]
-            length = int(rng.integers(clip_frames[0], clip_frames[1] + 1))
-            begin = int(rng.integers(0, max(1, twin.shape[1] - length)))
+            twin = np.load(files[(song + 1) % len(files)])
+            clip, length = twin["clip"], int(rng.integers(clip_frames[0], clip_frames[1] + 1))
+            begin = int(rng.integers(0, max(1, clip.shape[1] - length)))
             frames = len(data["tokens"]) // block_size * block_size
             yield Example(
                 str(data["lyrics"]),
                 data["tokens"][:frames].astype(np.int64),
                 data["lyric_index"][:frames].astype(np.int64),
+                tuple(data["facts"].tolist()),
                 torch.from_numpy(data["latents"][:, :frames].astype(np.float32)),
-                torch.from_numpy(twin[:, begin : begin + length].astype(np.float32)),
+                torch.from_numpy(clip[:, begin : begin + length].astype(np.float32)),
+                torch.from_numpy(twin["chroma"]),
             )
 
 

@@ -18,14 +18,15 @@ import torch
 from safetensors.torch import load_file
 
 from songbloom.checkpoints.load import LoadedModel, save_native
+from songbloom.corpus.facts import COUNTS
 from songbloom.corpus.phones import PHONES, VOWELS
 from songbloom.corpus.timing import FRAME_S
 from songbloom.model.config import InferenceDefaults, LyricsConfig, ModelConfig, NetConfig
 from songbloom.model.network import SongBloomNet
 from songbloom.model.predictive_refiner import PredictiveRefiner
+from songbloom.model.sketch_codes import NUM_CODES, meaningful_init
 from songbloom.train.autoencoder import load_autoencoder
 from songbloom.train.examples import STAGES, Example, SongStore, batches, compose_examples
-from songbloom.train.sketch_codes import NUM_CODES, meaningful_init
 from songbloom.train.sketch_tokenizer import load_tokenizer, save_tokenizer
 from songbloom.train.trainer import Trainer, TrainSettings, initialise
 
@@ -58,6 +59,8 @@ def net_config() -> NetConfig:
         pad_prefix=False,
         predictor=512,
         timbre=True,
+        cursor=True,
+        facts=COUNTS,
     )
 
 
@@ -105,8 +108,8 @@ def pretrain_labels(run: Path, settings: TrainSettings, weights: Path | None = N
 def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path | None = None) -> None:
     """Train the whole network on encoded songs (:class:`songbloom.train.examples.SongStore`).
 
-    One batch in five is composed labels without latents: words and melodies no stored song has, so that the
-    language model does not learn the store's lyrics by heart. With ``settings.refiner_only`` there are none.
+    One batch in three is composed labels without latents: words and melodies no stored song has, so that the
+    language model does not learn the store's songs by heart. With ``settings.refiner_only`` there are none.
     """
     trainer, seeds = _begin(run, settings, weights, store)
 
@@ -119,15 +122,14 @@ def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path |
         if settings.refiner_only:
             return stored
         composed = compose_examples(seed, len(STAGES) - 1, frame_rate=FRAME_RATE, block_size=block)
-        return _mixed(stored, batches(composed, budget=budget))
+        return _turns(stored, stored, batches(composed, budget=budget))
 
     trainer.train(data)
 
 
-def _mixed(often: Iterator[list[Example]], seldom: Iterator[list[Example]]) -> Iterator[list[Example]]:
-    """Four of five from the first, one from the second."""
-    for turn in cycle((True, True, True, True, False)):
-        yield next(often if turn else seldom)
+def _turns(*sources: Iterator[list[Example]]) -> Iterator[list[Example]]:
+    for source in cycle(sources):
+        yield next(source)
 
 
 def model_config(vae: dict) -> ModelConfig:

@@ -38,7 +38,9 @@ def training_forward(
     flow_blocks: Tensor | None = None,
     flow_null: Tensor | None = None,
     history_noise: Tensor | None = None,
+    flow_first: Tensor | None = None,
     timbre: Tensor | None = None,
+    sung: Tensor | None = None,
 ) -> TrainingOutput:
     """One teacher-forced pass.
 
@@ -53,12 +55,16 @@ def training_forward(
         flow_null: blocks whose h and s are dropped for guidance, [blocks] bool.
         history_noise: added to the latents the models read (not to those they learn to paint), [B, L, k*bs]: at
             inference they are the model's own.
+        flow_first: blocks that are painted as if they were a song's first, [blocks] bool.
         timbre: of each song's clip, added to h, [B, D].
+        sung: what bos and each token are told of the lyrics (:meth:`SongBloomNet.sung`), [B, 1 + k*bs, D].
     """
     config = net.config
     block, batch = config.block_size, tokens.shape[0]
     read = latents if history_noise is None else latents + history_noise
-    sequence = torch.cat([net.bos.expand(batch, 1, -1), net.embed_block(tokens, read)], dim=1)
+    if sung is None:
+        sung = torch.zeros(batch, 1 + tokens.shape[1], config.dim, dtype=net.dtype, device=tokens.device)
+    sequence = net.sequence(tokens, read, sung)
     hidden = _run_lm(net, prefixes, sequence)
 
     # bos and each latent embedding predict the next block's first token, each token but the last its successor.
@@ -79,9 +85,12 @@ def training_forward(
     s = net.token_embedding(tokens).unflatten(1, (-1, block))[valid]
     if flow_null is not None:
         h, s = h.masked_fill(flow_null[:, None], 0), s.masked_fill(flow_null[:, None, None], 0)
+    before = history[valid]
+    if flow_first is not None:
+        before = before.masked_fill(flow_first[:, None, None], 0)
     draws = len(flow_times) // max(len(h), 1)
     data, t = frames[valid], flow_times[:, None, None]
-    prepared = net.refiner.prepare(h, s, history[valid])
+    prepared = net.refiner.prepare(h, s, before)
     prediction_loss = data.new_zeros(())
     if isinstance(net.refiner, PredictiveRefiner) and len(data):
         prediction_loss = net.refiner.prediction_loss(prepared, data)

@@ -22,8 +22,8 @@ from torch.nn import functional as F
 from songbloom.checkpoints.tensor_files import write_safetensors
 from songbloom.corpus.phones import PHONES
 from songbloom.files import write_json
+from songbloom.model.sketch_codes import BEATS, CHORDS, LOWEST, PITCHES, REST, VOICED, phones_of, pitches_of
 from songbloom.train.examples import SongStore
-from songbloom.train.sketch_codes import BEATS, CHORDS, LOWEST, PITCHES, REST, VOICED, phones_of, pitches_of
 
 log = logging.getLogger(__name__)
 NO_PHONE = len(PHONES)

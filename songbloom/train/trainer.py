@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from songbloom.checkpoints.tensor_files import write_safetensors
 from songbloom.files import written_aside
+from songbloom.generate.lyric_path import LyricPath, told_along
 from songbloom.model.network import SongBloomNet
 from songbloom.model.predictive_refiner import PredictiveRefiner
 from songbloom.train.attention_guide import CURRENT_LAYER, NEXT_LAYER, AttentionProbe
@@ -25,6 +26,7 @@ from songbloom.train.examples import Example, stack_latents, stack_tokens
 from songbloom.train.objective import training_forward
 
 log = logging.getLogger(__name__)
+READING_WEIGHT = 0.1  # the readers' weights are their own: it only keeps them from the clipping of the other gradients
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class TrainSettings:
     no_style: float = 0.1
     flow_null: float = 0.1  # share of blocks without h and s
     history_noise: float = 0.1
-    history_drop: float = 0.0  # share of songs whose latents are never read back: style then comes from the clip alone
+    history_drop: float = 0.0  # share of blocks painted without the one before: style then comes from the clip alone
     ema: float = 0.999
     seed: int = 0
     device: str = "cpu"
@@ -214,14 +216,14 @@ class Trainer:
         null = torch.rand(count, generator=self.generator) < settings.flow_null
         history_noise = torch.randn(latents.shape, generator=self.generator) * settings.history_noise
         history_noise *= torch.rand(len(examples), 1, 1, generator=self.generator)
-        forgotten = torch.rand(len(examples), 1, 1, generator=self.generator) < settings.history_drop
-        history_noise = history_noise.to(self.device).where(~forgotten.to(self.device), -latents)
+        first = torch.rand(count, generator=self.generator) < settings.history_drop
         with (
             torch.autocast(self.device.type, getattr(torch, settings.dtype), enabled=settings.dtype != "float32"),
             AttentionProbe(self.net) as probe,
         ):
             prefixes, starts = self._prefixes(examples, dropped, no_style)
             timbre = self._timbre(examples, dropped | no_style)
+            sung = self._sung(examples, prefixes, tokens.shape[1])
             out = training_forward(
                 self.net,
                 prefixes,
@@ -232,8 +234,10 @@ class Trainer:
                 flow_noise=noise.to(self.device),
                 flow_blocks=blocks.to(self.device),
                 flow_null=null.to(self.device),
-                history_noise=history_noise,
+                history_noise=history_noise.to(self.device),
+                flow_first=first.to(self.device),
                 timbre=timbre,
+                sung=sung,
             )
             loss, measures = settings.flow_weight * (out.flow_loss + out.prediction_loss), {}
             if not settings.refiner_only:
@@ -241,6 +245,10 @@ class Trainer:
                 guide = probe.loss(CURRENT_LAYER, current) + probe.loss(NEXT_LAYER, following)
                 loss = loss + out.token_loss + settings.guide_weight * guide
                 measures["guide"] = guide.detach()
+            if self.net.facts is not None and not settings.refiner_only and any(e.style is not None for e in examples):
+                reading = self._reading_loss(examples)
+                loss = loss + READING_WEIGHT * reading
+                measures["reading"] = reading.detach()
         measures["tokens"] = out.token_loss.detach()
         if count:
             measures |= {"flow": out.flow_loss.detach(), "prediction": out.prediction_loss.detach()}
@@ -252,10 +260,28 @@ class Trainer:
         rows = [
             torch.zeros(self.net.config.dim, device=self.device)
             if mute or e.style is None
-            else self.net.timbre(e.style)
+            else self.net.timbre(e.style, torch.tensor(e.facts, device=self.device))
             for e, mute in zip(examples, muted.tolist(), strict=True)
         ]
         return torch.stack(rows)
+
+    def _sung(self, examples: Sequence[Example], prefixes: Sequence[Tensor], longest: int) -> Tensor:
+        """What bos and each token are told of the lyrics, [B, 1 + longest, D]."""
+        rows = []
+        for example, prefix in zip(examples, prefixes, strict=True):
+            path = LyricPath(self.net.lyrics.tokenizer.items(example.lyrics))
+            told = told_along(self.net, prefix, path, example.tokens.tolist())
+            rows.append(F.pad(told, (0, 0, 0, longest + 1 - len(told))))
+        return torch.stack(rows)
+
+    def _reading_loss(self, examples: Sequence[Example]) -> Tensor:
+        """Of the readers of key, style and voice, on the clips of the batch; they learn beside the rest."""
+        assert self.net.facts is not None
+        heard = [(e.style, e.chroma, e.facts) for e in examples if e.style is not None and e.chroma is not None]
+        clips, chroma, facts = zip(*heard, strict=True)
+        logits = self.net.facts.logits([c.to(self.device) for c in clips], torch.stack(chroma).to(self.device))
+        wanted = torch.tensor(facts, device=self.device)[:, 1:].T
+        return sum((F.cross_entropy(*pair) for pair in zip(logits, wanted, strict=True)), torch.zeros(()))
 
     def _choose_blocks(self, examples: Sequence[Example], lengths: Tensor) -> Tensor:
         """A random ``flow_blocks`` of the blocks that have latents, [B, k] bool."""
@@ -277,8 +303,9 @@ class Trainer:
             style = example.style
             if style is None:
                 style = torch.zeros(self.net.config.latent_dim, 8)
-            prefix = self.net.prefix(style.to(self.device), example.lyrics)
-            starts.append(style.shape[1])
+            facts = torch.tensor(example.facts, device=self.device)
+            prefix = self.net.prefix(style.to(self.device), example.lyrics, facts)
+            starts.append(style.shape[1] + (self.net.facts is not None))
             if drop:
                 prefix = torch.zeros_like(prefix)
             elif mute:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from songbloom.evaluate.key import find_key, relative
+from songbloom.audio.key import find_key, relative
 
 RATE = 48000
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}

@@ -20,10 +20,10 @@ from songbloom.evaluate.table import table
 from songbloom.evaluate.targets import MEASURES
 from songbloom.evaluate.voice import voice_features
 from songbloom.lyrics.report import describe
+from songbloom.model.sketch_codes import NUM_CODES
 from songbloom.request import SongSettings
 from songbloom.song import Song
 from songbloom.train.examples import example_from_score
-from songbloom.train.sketch_codes import NUM_CODES
 
 RATE = 48000
 

@@ -7,7 +7,7 @@ import pytest
 
 from songbloom.corpus.phones import PHONE_INDEX
 from songbloom.evaluate.structure import SungForm, WrittenSection, longest_run, written_sections
-from songbloom.train.sketch_codes import LOWEST, PITCHES, REST, VOICED
+from songbloom.model.sketch_codes import LOWEST, PITCHES, REST, VOICED
 
 RATE = 10.0
 LYRICS = "[intro] [intro] , [verse] HH AH0 L OW1 . , [inst] [inst] [inst] [inst] , [chorus] W ER1 L D . , [outro]"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from songbloom.evaluate.tempo import same_tempo, tempo
+from songbloom.audio.tempo import same_tempo, tempo
 
 RATE = 48000
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from songbloom.train.sketch_codes import BEATS, LOWEST, PITCHES, REST, VOICED
+from songbloom.model.sketch_codes import BEATS, LOWEST, PITCHES, REST, VOICED
 from songbloom.train.sketch_tokenizer import (
     NO_PHONE,
     SketchTokenizer,

@@ -15,10 +15,10 @@ from songbloom.corpus.compose import compose
 from songbloom.errors import InvalidInput
 from songbloom.model.config import LyricsConfig, NetConfig
 from songbloom.model.network import SongBloomNet
+from songbloom.model.sketch_codes import NUM_CODES, REST
 from songbloom.train.curves import draw_curves
 from songbloom.train.examples import Example, SongStore, batches, compose_examples, example_from_score
 from songbloom.train.mini import FRAME_RATE, new_net, vocabulary
-from songbloom.train.sketch_codes import NUM_CODES, REST
 from songbloom.train.trainer import Trainer, TrainSettings, initialise
 
 SETTINGS = TrainSettings(minutes=0.02, batch_positions=400, warmup_steps=2, checkpoint_minutes=100, flow_blocks=4)
@@ -123,7 +123,7 @@ def test_entirely_unconditional_batches_are_finite(tmp_path, batch):
 def test_guide_targets_follow_the_song(tmp_path):
     trainer = Trainer(small_net(), tmp_path, SETTINGS)
     index = np.repeat(np.arange(8), 4)  # 32 frames, 4 for each lyric item
-    example = Example(" ".join(["AH0"] * 8), np.zeros(32, np.int64), index)
+    example = Example(" ".join(["AH0"] * 8), np.zeros(32, np.int64), index, (0, 0, 0, 0))
     prefix = torch.zeros(13, 64)  # 5 positions of style, 8 of lyrics
     current, following = trainer._guide_targets([example], [prefix], [5], torch.tensor([False]))
     assert (current[0, :13] == -1).all() and (following[0, :13] == -1).all()
@@ -145,6 +145,9 @@ def test_store_pairs_a_song_with_its_twins_clip(tmp_path):
             tokens=np.zeros(64, np.int32),
             lyric_index=np.zeros(64, np.int32),
             lyrics=np.array("AH0"),
+            clip=latents[:, :30],
+            chroma=np.full((4, 12), number, np.float32),
+            facts=np.array([1, 2, 3, 0]),
         )
         rows.append(json.dumps({"file": f"{number}.npz", "pair": "p"}))
     (tmp_path / "index.jsonl").write_text("\n".join(rows))
@@ -154,6 +157,7 @@ def test_store_pairs_a_song_with_its_twins_clip(tmp_path):
         assert example.latents is not None and example.style is not None
         assert 10 <= example.style.shape[1] <= 20
         assert float(example.style.mean()) == 1 - float(example.latents.mean())
+        assert float(example.chroma.mean()) == float(example.style.mean()) and example.facts == (1, 2, 3, 0)
 
 
 def test_the_bundled_networks_size():
@@ -185,17 +189,20 @@ def test_the_refiner_alone_learns_and_leaves_the_rest(tmp_path, batch):
     assert changed == {"refiner", "timbre_projection"}
 
 
-def test_a_dropped_history_is_not_read(tmp_path, batch):
-    """The tokens' loss of one song does not feel its latents then, which are read and not written by that part."""
-    settings = replace(SETTINGS, history_drop=1.0, unconditional=0, no_style=0)
-    losses = [
-        Trainer(predictive_net(), tmp_path / str(seed), settings).losses(
-            [replace(with_latents(batch[0], seed), style=torch.ones(4, 10))]
-        )
-        for seed in (1, 2)
-    ]
-    assert torch.equal(losses[0]["tokens"], losses[1]["tokens"])
-    assert not torch.equal(losses[0]["prediction"], losses[1]["prediction"])
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_dropped_history_is_not_read(tmp_path, batch, share, monkeypatch):
+    """By the refiner; the language model still reads its latents."""
+    trainer = Trainer(predictive_net(), tmp_path, replace(SETTINGS, history_drop=share))
+    read = []
+    prepare = trainer.net.refiner.prepare
+
+    def watched(h, s, history):
+        read.append(history)
+        return prepare(h, s, history)
+
+    monkeypatch.setattr(trainer.net.refiner, "prepare", watched)
+    trainer.losses([replace(with_latents(batch[0]), style=torch.ones(4, 10))])
+    assert bool(read[0].any()) == (share == 0.0)
 
 
 def gradients(trainer: Trainer, songs: list[Example]) -> dict[str, torch.Tensor]:

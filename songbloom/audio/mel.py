@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from songbloom.evaluate.spectrum import magnitudes, mel_borders
+from songbloom.audio.spectrum import magnitudes, mel_borders
 
 FRAME = 2048
 FRAMES_A_SECOND = 50

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from songbloom.evaluate.spectrum import magnitudes
+from songbloom.audio.spectrum import magnitudes
 
 FRAME, HOP_S = 16384, 0.1
-LOWEST_NOTE, HIGHEST_NOTE = 48, 96  # MIDI; lower ones are not apart in a frame
+LOWEST_HEARD, LOWEST_NOTE, MIDDLE_NOTE, HIGHEST_NOTE = 36, 48, 60, 96  # MIDI; below 48 they are hardly apart
 ENDING_S = 1.5
 SOUNDING = 0.03  # of the loudest frame: what is softer comes after the end
 
@@ -29,7 +29,7 @@ TRIADS = {
 
 def find_key(audio: NDArray[np.float32], sample_rate: int) -> tuple[int, str]:
     """Pitch class of the tonic (0 is C) and ``"major"`` or ``"minor"``, of ``audio`` [2, n]."""
-    chroma = pitch_classes(audio, sample_rate)
+    chroma = fold(note_levels(audio, sample_rate), LOWEST_NOTE, HIGHEST_NOTE)
     level = chroma.sum(1)
     sounding = np.flatnonzero(level > SOUNDING * level.max())
     if not len(sounding):
@@ -45,8 +45,23 @@ def find_key(audio: NDArray[np.float32], sample_rate: int) -> tuple[int, str]:
     return max(((tonic, mode) for mode in PROFILES for tonic in range(12)), key=score)
 
 
-def pitch_classes(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
-    """Magnitude of each pitch class, [frames, 12], ten frames a second: for each note the largest peak near it."""
+def clip_chroma(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """Profiles of pitch classes, [4, 12] each summing to 1, of low and of high notes, by mean and by presence.
+
+    What a reader learns the key of a clip from, which may end on any chord (:mod:`songbloom.model.clip_facts`).
+    """
+    levels = note_levels(audio, sample_rate)
+    profiles = []
+    for low, high in ((LOWEST_HEARD, MIDDLE_NOTE), (MIDDLE_NOTE, HIGHEST_NOTE)):
+        chroma = fold(levels, low, high)
+        profiles.append((chroma / (np.linalg.norm(chroma, axis=1, keepdims=True) + 1e-9)).mean(0))
+        profiles.append(np.sqrt(chroma / (chroma.max() + 1e-9)).mean(0))
+    found = np.stack(profiles)
+    return (found / (found.sum(1, keepdims=True) + 1e-9)).astype(np.float32)
+
+
+def note_levels(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+    """Magnitude of each note, [frames, 60] from LOWEST_HEARD, ten frames a second: the largest peak near it."""
     magnitude = magnitudes(audio, FRAME, round(HOP_S * sample_rate))
     peaks = np.zeros_like(magnitude)
     inner = magnitude[:, 1:-1]
@@ -55,10 +70,18 @@ def pitch_classes(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.fl
     notes = 69 + 12 * np.log2(np.maximum(hertz, 1.0) / 440)
     nearest = np.round(notes).astype(int)
     peaks *= np.maximum(0.0, 1 - 2 * np.abs(notes - nearest))  # what lies between two notes is of neither
-    chroma = np.zeros((len(peaks), 12))
-    for note in range(LOWEST_NOTE, HIGHEST_NOTE):
+    levels = np.zeros((len(peaks), HIGHEST_NOTE - LOWEST_HEARD))
+    for note in range(LOWEST_HEARD, HIGHEST_NOTE):
         if (bins := nearest == note).any():
-            chroma[:, note % 12] += peaks[:, bins].max(1)
+            levels[:, note - LOWEST_HEARD] = peaks[:, bins].max(1)
+    return levels
+
+
+def fold(levels: NDArray[np.float64], low: int, high: int) -> NDArray[np.float64]:
+    """Pitch classes [frames, 12] of the notes from ``low`` up to ``high`` of :func:`note_levels`."""
+    chroma = np.zeros((len(levels), 12))
+    for note in range(low, high):
+        chroma[:, note % 12] += levels[:, note - LOWEST_HEARD]
     return chroma
 
 

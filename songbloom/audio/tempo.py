@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from songbloom.evaluate.mel import BANDS, FRAMES_A_SECOND, mel_levels
+from songbloom.audio.mel import BANDS, FRAMES_A_SECOND, mel_levels
 
 SLOWEST, FASTEST = 70.0, 140.0  # one octave: where a person would count, and that of the corpus
 CANDIDATES = 140

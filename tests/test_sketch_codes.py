@@ -5,7 +5,7 @@ import numpy as np
 from songbloom.corpus.compose import compose
 from songbloom.corpus.labels import label_frames
 from songbloom.corpus.phones import PHONES
-from songbloom.train.sketch_codes import (
+from songbloom.model.sketch_codes import (
     NUM_CODES,
     REST,
     VOICED,
