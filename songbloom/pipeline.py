@@ -21,6 +21,7 @@ from songbloom.checkpoints import registry
 from songbloom.checkpoints.load import LoadedModel, load_folder, model_name, read_config
 from songbloom.corpus.facts import clip_sound
 from songbloom.errors import Cancelled, CheckpointError, InvalidInput
+from songbloom.generate.line_times import line_times
 from songbloom.generate.lyric_path import LyricPath
 from songbloom.generate.noise import SongNoise
 from songbloom.generate.patches import ComposeSettings, Patch, SongTask, compose, has_room, read_prefixes, start
@@ -65,6 +66,7 @@ class Prepared:
     settings: SongSettings  # nothing is None
     expected_s: float
     warnings: tuple[str, ...]
+    sections: tuple[lyric_text.SectionReport, ...]
 
 
 def load(
@@ -231,7 +233,8 @@ class SongBloom:
             seconds=config.prompt_seconds,
         )
         expected = min(max(report.seconds, self.seconds_per_block), settings.max_duration or report.seconds)
-        return Prepared(request, report.phonemes, torch.from_numpy(clip), settings, expected, tuple(report.warnings))
+        told, sections = tuple(report.warnings), tuple(report.sections)
+        return Prepared(request, report.phonemes, torch.from_numpy(clip), settings, expected, told, sections)
 
     def _fill_in(self, settings: SongSettings) -> SongSettings:
         """The settings with the model's recommendations and a seed in place of None."""
@@ -438,7 +441,12 @@ class SongBloom:
         else:
             tokens = torch.zeros(0, dtype=torch.long)
             latents = torch.zeros(self.config.net.latent_dim, block)
-        request = prepared.request
+        request, lines = prepared.request, None
+        if self.config.net.cursor:
+            items_of, frame_s = self.net.lyrics.tokenizer.items, self.vae.downsampling_ratio / self.vae.sample_rate
+            lines = line_times(
+                prepared.sections, prepared.phonemes, tokens.numpy(), items_of=items_of, frame_s=frame_s
+            )
         return Song(
             audio=self.decode(latents).numpy(),
             sample_rate=self.vae.sample_rate,
@@ -451,4 +459,5 @@ class SongBloom:
             model=self.name,
             settings=replace(prepared.settings, seed=seed),
             ended=has_room(self._compose_settings(prepared.settings).max_frames, block, len(patches)),
+            lines=lines,
         )

@@ -17,6 +17,19 @@ from songbloom.request import SongSettings
 
 
 @dataclass(frozen=True)
+class LineTime:
+    """A line of the lyrics, the kind of section it is in, and the seconds at which it begins and ends.
+
+    A section without words is a line without any.
+    """
+
+    section: str
+    line: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
 class Song:
     """Audio with its origin.
 
@@ -26,6 +39,7 @@ class Song:
         latents: float32 [L, n].
         settings: with every value filled in, the seed too.
         ended: whether the model ended the song by itself (else it reached the longest duration).
+        lines: when each line is sung; None where the model's tokens do not tell.
     """
 
     audio: NDArray[np.float32]
@@ -39,6 +53,7 @@ class Song:
     model: str
     settings: SongSettings
     ended: bool
+    lines: tuple[LineTime, ...] | None = None
 
     @property
     def seconds(self) -> float:
@@ -56,6 +71,7 @@ class Song:
             "phonemes": self.phonemes,
             "prompt": self.prompt_name,
             "settings": asdict(self.settings),
+            "lines": None if self.lines is None else [asdict(line) for line in self.lines],
         }
 
     def save(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -50,6 +51,17 @@ class PeaksQuery(BaseModel):
 class Peaks(BaseModel):
     seconds: float
     peaks: list[float] = Field(description="largest amplitude in each of as many equal parts, 0 to 1")
+
+
+class Line(BaseModel):
+    section: str = Field(description="kind of the section it is in")
+    line: str = Field(description="empty where a section has no words")
+    start_s: float
+    end_s: float
+
+
+class Lines(BaseModel):
+    lines: list[Line] | None = Field(description="those that are sung; null where the model does not tell")
 
 
 @router.get(
@@ -117,6 +129,19 @@ def peaks(
         except FileNotFoundError as error:
             raise NotFound("The song is not done yet, or no longer there.") from error
     return Peaks(seconds=seconds, peaks=found)
+
+
+@router.get("/download/{job_id}/{sample_id}/lines", responses=responses(NotFound, Invalid, Unavailable))
+def lines(context: Context, who: Who, job_id: JobId, sample_id: SampleId) -> Lines:
+    """When each line of a finished song is sung, to follow it."""
+    job = context.jobs.get(who.name, job_id)
+    _check_sample(job, sample_id)
+    with stored():
+        try:
+            about = json.loads(context.storage.read(keys.metadata_key(job.id, sample_id)))
+        except FileNotFoundError as error:
+            raise NotFound("The song is not done yet, or no longer there.") from error
+    return Lines(lines=about.get("lines"))
 
 
 @router.get(

@@ -7,9 +7,23 @@ import { report } from "./lyrics.js";
 import * as player from "./player.js";
 import { colourOf, drawWave, peaksOf, spectrogram } from "./wave.js";
 
+/** Sections and their lines in shares of the song, of a model that tells when it sings each line. */
+export function told(lines, seconds) {
+  const marks = [];
+  for (const { section, line, start_s, end_s } of lines) {
+    const [from, to] = [start_s / seconds, end_s / seconds];
+    const last = marks.at(-1);
+    const again = line && last?.kind === section && from - last.to < 2 / seconds;
+    if (again) last.to = to;
+    else marks.push({ kind: section, from, to, lines: [] });
+    if (line) marks.at(-1).lines.push({ text: line, from, to });
+  }
+  return marks;
+}
+
 /**
- * When sections and lines are sung, in shares of the song: the lyric's plan, stretched to the song's length. It is an
- * estimate. A song that was cut short has sung the plan at its own pace.
+ * The same for models that do not tell: the lyric's plan, stretched to the song's length. It is an estimate. A song
+ * that was cut short has sung the plan at its own pace.
  */
 export function timing(plan, seconds, cut) {
   const whole = cut ? seconds : plan.seconds || 1;
@@ -62,6 +76,7 @@ export function songCard(song, { full = false } = {}) {
 
   const play = button("play", t("play"), () => player.toggle(job.job_id, sample, song.title), { kind: "round main" });
   const words = el("div", { class: "sb-words" });
+  const estimate = el("p", { class: "sb-hint" }, t("estimate"));
   const choose = async (number) => {
     if (player.isCurrent(job.job_id, sample) && number !== sample) player.toggle(job.job_id, number, song.title);
     sample = number;
@@ -72,6 +87,9 @@ export function songCard(song, { full = false } = {}) {
   };
   const planOf = async () => {
     try {
+      const { lines } = await api("GET", `/download/${job.job_id}/${sample}/lines`);
+      estimate.hidden = lines !== null;
+      if (lines) return told(lines, take().seconds);
       const cut = job.status === "cancelled" || (job.settings.max_duration && take().seconds > job.settings.max_duration - 0.8);
       return timing(await report(job.lyrics), take().seconds, cut);
     } catch {
@@ -137,7 +155,7 @@ export function songCard(song, { full = false } = {}) {
     button("share", t("share"), () => share_(link(), song, job), {}),
     button("edit", t("edit"), () => edit(card, song, change), {}),
     button("bin", t("delete"), () => remove(card, song), {}));
-  card.append(title, takes, wave, actions, details(job, take, words, full));
+  card.append(title, takes, wave, actions, details(job, take, [estimate, words], full));
   choose(0);
   return card;
 }
@@ -162,7 +180,7 @@ function details(job, take, words, open) {
   }, { text: true });
   const code = el("pre", { tabindex: 0 });
   const box = el("details", { open, ontoggle: () => (code.textContent = settings()) },
-    el("summary", {}, t("details")), el("p", { class: "sb-hint" }, t("estimate")), words, code, copy, place);
+    el("summary", {}, t("details")), ...words, code, copy, place);
   return box;
 }
 
