@@ -1,7 +1,7 @@
 """What a clip says outright: tempo, key, style and voice, told to a small model as such.
 
 A small model does not learn to hear them in latents as an aside; so tempo is measured (:mod:`songbloom.audio.tempo`),
-key, style and voice are read by linear and two-layer readers, and each is one row of a table.
+key, style and voice are read by readers of two layers, trained beforehand, and each is one row of a table.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 CHROMA = 4  # kinds of pitch-class profiles a key is read from, each of 12
+KEY_HIDDEN = 48
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,11 @@ class ClipFacts(nn.Module):
         self.band = nn.Sequential(
             nn.Linear(2 * latent_dim, hidden), nn.SiLU(), nn.Linear(hidden, sum(self.counts[2:]))
         )
-        self.key = nn.Linear(12 * CHROMA, 2)
+        self.key = nn.Sequential(nn.Linear(12 * CHROMA, KEY_HIDDEN), nn.SiLU(), nn.Linear(KEY_HIDDEN, 2))
+        self.mean: Tensor
+        self.deviation: Tensor
+        self.register_buffer("mean", torch.zeros(2 * latent_dim + 12 * CHROMA))
+        self.register_buffer("deviation", torch.ones(2 * latent_dim + 12 * CHROMA))
 
     def forward(self, facts: Tensor) -> Tensor:
         """The embedding [D] of facts [4]."""
@@ -50,22 +55,39 @@ class ClipFacts(nn.Module):
         """The same for the refiner, [D]."""
         return self.timbre_projection(self(facts))
 
-    def logits(self, latents: Tensor | Sequence[Tensor], chroma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of key, style and voice of clips' latents [B, L, F] or B times [L, F], and chroma [B, CHROMA, 12].
+    @staticmethod
+    def statistics(clips: Sequence[Tensor]) -> Tensor:
+        """Mean and deviation of clips' latents, each [L, F]: [B, 2 L]."""
+        return torch.stack([torch.cat([clip.mean(1), clip.std(1)]) for clip in clips])
 
-        The key's are the same function of the profiles turned to each tonic.
+    @staticmethod
+    def turned(chroma: Tensor) -> Tensor:
+        """Profiles [B, CHROMA, 12] turned to each tonic, [B, 12, CHROMA * 12]."""
+        return torch.stack([chroma.roll(-tonic, -1) for tonic in range(12)], dim=1).flatten(2)
+
+    def measure(self, statistics: Tensor, turned: Tensor) -> None:
+        """Take the mean and deviation of inputs, by which the readers' inputs are scaled."""
+        means = [x.mean(0) for x in (statistics, turned.flatten(0, 1))]
+        deviations = [x.std(0) for x in (statistics, turned.flatten(0, 1))]
+        self.mean.copy_(torch.cat(means))
+        self.deviation.copy_(torch.cat(deviations).clamp_min(1e-3))
+
+    def logits(self, statistics: Tensor, turned: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of key [B, 24], style and voice, of what the two methods above make of clips.
+
+        The key's are the same function of the profiles for each tonic.
         """
-        weight = self.key.weight.dtype
-        statistics = torch.stack([torch.cat([clip.mean(1), clip.std(1)]) for clip in latents]).to(weight)
-        turned = torch.stack([chroma.roll(-tonic, -1) for tonic in range(12)], dim=1)
-        key = self.key(turned.flatten(2).to(weight)).transpose(1, 2).flatten(1)
+        split = statistics.shape[1]
+        dtype = self.mean.dtype
+        statistics = (statistics.to(dtype) - self.mean[:split]) / self.deviation[:split]
+        turned = (turned.to(dtype) - self.mean[split:]) / self.deviation[split:]
         style, voice = self.band(statistics).split(self.counts[2:], dim=1)
-        return key, style, voice
+        return self.key(turned).transpose(1, 2).flatten(1), style, voice
 
     @torch.no_grad()
     def read(self, latents: Tensor, sound: ClipSound) -> Tensor:
         """The facts [4] int64 of a clip's latents [L, F] and sound."""
-        device = self.key.weight.device
-        key, style, voice = self.logits(latents[None].to(device), sound.chroma[None].to(device))
+        device = self.mean.device
+        statistics, turned = self.statistics([latents.to(device)]), self.turned(sound.chroma[None].to(device))
         tempo = torch.tensor([sound.tempo], device=device)
-        return torch.cat([tempo, *(logits.argmax(1) for logits in (key, style, voice))])
+        return torch.cat([tempo, *(logits.argmax(1) for logits in self.logits(statistics, turned))])

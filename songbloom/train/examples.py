@@ -25,8 +25,8 @@ class Example:
     """One song, or part of one, in whole blocks.
 
     ``tokens`` [n] int64; ``lyric_index`` [n]: the lyric item each frame belongs to; ``facts`` of the band
-    (:mod:`songbloom.corpus.facts`); ``latents`` [L, n], and of the clip ``style`` [L, F] and ``chroma``, are None
-    where only labels exist.
+    (:mod:`songbloom.corpus.facts`); ``latents`` [L, n] and the clip's ``style`` [L, F] are None where only labels
+    exist.
     """
 
     lyrics: str
@@ -35,7 +35,6 @@ class Example:
     facts: tuple[int, ...]
     latents: Tensor | None = None
     style: Tensor | None = None
-    chroma: Tensor | None = None
 
     @property
     def cost(self) -> int:
@@ -113,8 +112,8 @@ class SongStore:
             files = pairs[int(rng.integers(len(pairs)))]
             song = int(rng.integers(len(files)))
             data = np.load(files[song])
-            twin = np.load(files[(song + 1) % len(files)])
-            clip, length = twin["clip"], int(rng.integers(clip_frames[0], clip_frames[1] + 1))
+            clip = np.load(files[(song + 1) % len(files)])["clip"]
+            length = int(rng.integers(clip_frames[0], clip_frames[1] + 1))
             begin = int(rng.integers(0, max(1, clip.shape[1] - length)))
             frames = len(data["tokens"]) // block_size * block_size
             yield Example(
@@ -124,7 +123,6 @@ class SongStore:
                 tuple(data["facts"].tolist()),
                 torch.from_numpy(data["latents"][:, :frames].astype(np.float32)),
                 torch.from_numpy(clip[:, begin : begin + length].astype(np.float32)),
-                torch.from_numpy(twin["chroma"]),
             )
 
 

@@ -27,6 +27,7 @@ from songbloom.model.predictive_refiner import PredictiveRefiner
 from songbloom.model.sketch_codes import NUM_CODES, meaningful_init
 from songbloom.train.autoencoder import load_autoencoder
 from songbloom.train.examples import STAGES, Example, SongStore, batches, compose_examples
+from songbloom.train.readers import fit_readers
 from songbloom.train.sketch_tokenizer import load_tokenizer, save_tokenizer
 from songbloom.train.trainer import Trainer, TrainSettings, initialise
 
@@ -90,6 +91,9 @@ def _begin(
     trainer = Trainer(net, run, settings)
     if weights:
         trainer.start_from(weights)
+    if store is not None and net.facts is not None and not trainer.step:
+        fit_readers(net.facts, SongStore(store))
+        trainer.restart_average()
     return trainer, count(settings.seed * 1_000_003 + trainer.step + 500_009 * trainer.rank)
 
 

@@ -26,7 +26,6 @@ from songbloom.train.examples import Example, stack_latents, stack_tokens
 from songbloom.train.objective import training_forward
 
 log = logging.getLogger(__name__)
-READING_WEIGHT = 0.1  # the readers' weights are their own: it only keeps them from the clipping of the other gradients
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,12 @@ class Trainer:
         loaded, own = load_file(weights), self.net.state_dict()
         fitting = {n: t.to(own[n].dtype) for n, t in loaded.items() if n in own and own[n].shape == t.shape}
         self.net.load_state_dict(fitting, strict=False)
-        self.ema = {n: t.detach().clone() for n, t in self.net.state_dict().items()}
+        self.restart_average()
         log.info("started from %d of %d tensors of %s", len(fitting), len(own), weights)
+
+    def restart_average(self) -> None:
+        """Let the averaged weights be the present ones."""
+        self.ema = {n: t.detach().clone() for n, t in self.net.state_dict().items()}
 
     def save(self) -> None:
         """Write the resumable state and the averaged weights, each aside and renamed."""
@@ -245,10 +248,6 @@ class Trainer:
                 guide = probe.loss(CURRENT_LAYER, current) + probe.loss(NEXT_LAYER, following)
                 loss = loss + out.token_loss + settings.guide_weight * guide
                 measures["guide"] = guide.detach()
-            if self.net.facts is not None and not settings.refiner_only and any(e.style is not None for e in examples):
-                reading = self._reading_loss(examples)
-                loss = loss + READING_WEIGHT * reading
-                measures["reading"] = reading.detach()
         measures["tokens"] = out.token_loss.detach()
         if count:
             measures |= {"flow": out.flow_loss.detach(), "prediction": out.prediction_loss.detach()}
@@ -273,15 +272,6 @@ class Trainer:
             told = told_along(self.net, prefix, path, example.tokens.tolist())
             rows.append(F.pad(told, (0, 0, 0, longest + 1 - len(told))))
         return torch.stack(rows)
-
-    def _reading_loss(self, examples: Sequence[Example]) -> Tensor:
-        """Of the readers of key, style and voice, on the clips of the batch; they learn beside the rest."""
-        assert self.net.facts is not None
-        heard = [(e.style, e.chroma, e.facts) for e in examples if e.style is not None and e.chroma is not None]
-        clips, chroma, facts = zip(*heard, strict=True)
-        logits = self.net.facts.logits([c.to(self.device) for c in clips], torch.stack(chroma).to(self.device))
-        wanted = torch.tensor(facts, device=self.device)[:, 1:].T
-        return sum((F.cross_entropy(*pair) for pair in zip(logits, wanted, strict=True)), torch.zeros(()))
 
     def _choose_blocks(self, examples: Sequence[Example], lengths: Tensor) -> Tensor:
         """A random ``flow_blocks`` of the blocks that have latents, [B, k] bool."""

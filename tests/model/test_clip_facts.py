@@ -43,8 +43,9 @@ def test_a_key_is_read_the_same_from_every_tonic():
     torch.manual_seed(0)
     facts = ClipFacts(COUNTS, latent_dim=6, dim=8)
     chroma, clip = torch.rand(1, 4, 12), torch.randn(1, 6, 20)
-    key = facts.logits(clip, chroma)[0].unflatten(1, (2, 12))
-    turned = facts.logits(clip, chroma.roll(5, -1))[0].unflatten(1, (2, 12))
+    statistics = facts.statistics(clip)
+    key = facts.logits(statistics, facts.turned(chroma))[0].unflatten(1, (2, 12))
+    turned = facts.logits(statistics, facts.turned(chroma.roll(5, -1)))[0].unflatten(1, (2, 12))
     assert torch.allclose(turned, key.roll(5, -1), atol=1e-6)
 
 

@@ -165,7 +165,7 @@ def test_a_cancelled_song_may_be_kept(make_server, clip):
     assert peaks["seconds"] == pytest.approx(sample["seconds"]) and 40 < len(peaks["peaks"]) <= 50
     assert 0.05 < max(peaks["peaks"]) < 0.2
     assert server.client.get(f"/download/{dropped}/0/peaks").status_code == 404
-    assert server.client.get(f"/download/{kept}/0/lines").json() == {"lines": None}  # the pretending model does not tell
+    assert server.client.get(f"/download/{kept}/0/lines").json() == {"lines": None}
     assert server.client.get(f"/download/{dropped}/0/lines").status_code == 404
     assert server.client.get(f"/jobs/{kept}/prompt_audio").content == clip.read_bytes()
     again = server.client.post(f"/jobs/{kept}/again").json()

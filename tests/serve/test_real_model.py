@@ -27,6 +27,8 @@ def test_the_bundled_model_makes_a_song_killed_or_not(tmp_path, clip):
         song = server.client.get(f"/download/{calm}/0").content
         audio, rate = soundfile.read(io.BytesIO(song), dtype="float32")
         assert rate == 48000 and len(audio) / rate == job["samples"][0]["seconds"] and np.abs(audio).max() > 0.01
+        lines = server.client.get(f"/download/{calm}/0/lines").json()["lines"]
+        assert lines and all(0 <= line["start_s"] < line["end_s"] <= len(audio) / rate for line in lines)
         streamed, _ = soundfile.read(io.BytesIO(heard), dtype="float32")
         # Saving lowers a song that would clip; the stream is as composed, at one level from beginning to end.
         gain = np.abs(audio).max() / np.abs(streamed).max()

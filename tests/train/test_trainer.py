@@ -146,7 +146,6 @@ def test_store_pairs_a_song_with_its_twins_clip(tmp_path):
             lyric_index=np.zeros(64, np.int32),
             lyrics=np.array("AH0"),
             clip=latents[:, :30],
-            chroma=np.full((4, 12), number, np.float32),
             facts=np.array([1, 2, 3, 0]),
         )
         rows.append(json.dumps({"file": f"{number}.npz", "pair": "p"}))
@@ -157,7 +156,7 @@ def test_store_pairs_a_song_with_its_twins_clip(tmp_path):
         assert example.latents is not None and example.style is not None
         assert 10 <= example.style.shape[1] <= 20
         assert float(example.style.mean()) == 1 - float(example.latents.mean())
-        assert float(example.chroma.mean()) == float(example.style.mean()) and example.facts == (1, 2, 3, 0)
+        assert example.facts == (1, 2, 3, 0)
 
 
 def test_the_bundled_networks_size():
