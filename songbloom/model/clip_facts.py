@@ -68,7 +68,7 @@ class ClipFacts(nn.Module):
     def measure(self, statistics: Tensor, turned: Tensor) -> None:
         """Take the mean and deviation of inputs, by which the readers' inputs are scaled."""
         means = [x.mean(0) for x in (statistics, turned.flatten(0, 1))]
-        deviations = [x.std(0) for x in (statistics, turned.flatten(0, 1))]
+        deviations = [x.std(0, correction=0) for x in (statistics, turned.flatten(0, 1))]
         self.mean.copy_(torch.cat(means))
         self.deviation.copy_(torch.cat(deviations).clamp_min(1e-3))
 

@@ -43,6 +43,8 @@ def store(tmp_path_factory):
             tokens=alphabet[picks].astype(np.int32),
             lyric_index=np.zeros(160, np.int32),
             lyrics=np.array("AH0"),
+            clip=np.zeros((128, 40), np.float16),
+            facts=np.zeros(4, np.int64),
         )
         rows.append(json.dumps({"file": f"{number}.npz", "pair": str(number)}))
     (folder / "index.jsonl").write_text("\n".join(rows))
