@@ -23,6 +23,7 @@ def fit_readers(facts: ClipFacts, store: SongStore, seed: int = 0) -> dict[str, 
     torch.manual_seed(seed)
     clips = [np.load(file) for files in store.pairs.values() for file in files]
     held_out = torch.tensor([n % HELD_OUT == 0 for n, files in enumerate(store.pairs.values()) for _ in files])
+    learned = held_out if held_out.all() else ~held_out  # a store of one pair is all there is
     latents = [torch.from_numpy(clip["clip"].astype(np.float32)) for clip in clips]
     chroma = torch.from_numpy(np.stack([clip["chroma"] for clip in clips]))
     wanted = torch.from_numpy(np.stack([clip["facts"] for clip in clips]))[:, 1:]
@@ -31,11 +32,11 @@ def fit_readers(facts: ClipFacts, store: SongStore, seed: int = 0) -> dict[str, 
     readers = [*facts.band.parameters(), *facts.key.parameters()]
     for parameter in readers:
         parameter.requires_grad_(True)
-    facts.measure(*(x[~held_out] for x in inputs[:2]))
+    facts.measure(*(x[learned] for x in inputs[:2]))
     optimizer = torch.optim.AdamW(readers, LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, STEPS)
     for _ in range(STEPS):
-        statistics, turned, true = (x[~held_out] for x in inputs)
+        statistics, turned, true = (x[learned] for x in inputs)
         losses = [F.cross_entropy(*pair) for pair in zip(facts.logits(statistics, turned), true.T, strict=True)]
         optimizer.zero_grad()
         torch.stack(losses).sum().backward()
