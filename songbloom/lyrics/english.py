@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -57,7 +58,7 @@ def _spell(word: str) -> list[str]:
     return phonemes
 
 
-def _with_possessive(phonemes: list[str]) -> list[str]:
+def _with_possessive(phonemes: Sequence[str]) -> list[str]:
     last = phonemes[-1] if phonemes else ""
     if last in _VOICELESS:
         return [*phonemes, "S"]
@@ -73,21 +74,22 @@ def _segmenter() -> Any:
     return segmenter
 
 
-def _read_word(word: str) -> list[str]:
+@lru_cache(maxsize=10_000)  # dividing an unknown word takes a millisecond, and songs repeat theirs
+def _read_word(word: str) -> tuple[str, ...]:
     """Phonemes of a lower-case word that is no homograph."""
     if len(word) > 1 and (found := _dictionary().get(word)):
-        return found.split(" ")
+        return tuple(found.split(" "))
     if len(word) <= 3:
-        return _spell(word)
+        return tuple(_spell(word))
     if re.fullmatch(r"[a-z]+'s", word):
-        return _with_possessive(_read_word(word[:-2]))
+        return tuple(_with_possessive(_read_word(word[:-2])))
     parts = _segmenter().segment(word)
     if len(parts) == 1:
-        return spelling.predict(word)
-    return [phoneme for part in parts for phoneme in _read_word(part)]
+        return tuple(spelling.predict(word))
+    return tuple(phoneme for part in parts for phoneme in _read_word(part))
 
 
-def _read_token(token: str) -> list[str]:
+def _read_token(token: str) -> Sequence[str]:
     word = token.lower()
     if not re.search("[a-z]", word):
         return ["-"] if token == "'" else [token]
