@@ -42,6 +42,8 @@ class ClipFacts(nn.Module):
             nn.Linear(2 * latent_dim, hidden), nn.SiLU(), nn.Linear(hidden, sum(self.counts[2:]))
         )
         self.key = nn.Sequential(nn.Linear(12 * CHROMA, KEY_HIDDEN), nn.SiLU(), nn.Linear(KEY_HIDDEN, 2))
+        for reader in (self.band, self.key):
+            reader.requires_grad_(False)  # trained apart (songbloom.train.readers)
         self.mean: Tensor
         self.deviation: Tensor
         self.register_buffer("mean", torch.zeros(2 * latent_dim + 12 * CHROMA))
