@@ -22,7 +22,7 @@ from songbloom.model.sketch_codes import NUM_CODES, PITCHES, REST, VOICED
 
 PAUSE, END = len(PHONES), len(PHONES) + 1
 SEPARATOR = ","
-# Frames, as the corpus sings. A pause is as long as the model likes; of two in a row the first has its second.
+# Frames, as the corpus sings. A pause may last 4 s; of two in a row the first has its second.
 LONGEST_CONSONANT, LONGEST_VOWEL, LONGEST_PAUSE = 1, 15, 50
 FIRST_PAUSE = 12
 NOWHERE = -1
@@ -38,7 +38,7 @@ class Node(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a song is: ``held`` frames in a node, of which there are -1 before the song."""
+    """Where a song is: for ``held`` frames in the node of that number; node -1 is before the song."""
 
     node: int
     held: int
