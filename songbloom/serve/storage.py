@@ -15,7 +15,7 @@ from typing import IO, Any
 import fsspec.core
 
 from songbloom.serve.database import private_folder
-from songbloom.serve.errors import Unavailable
+from songbloom.serve.errors import NotFound, Unavailable
 from songbloom.serve.settings import ServeSettings
 
 log = logging.getLogger(__name__)
@@ -168,10 +168,16 @@ class Storage:
 
 
 @contextmanager
-def stored() -> Iterator[None]:
-    """Turns an OSError of the storage within into :class:`Unavailable`."""
+def stored(missing: str | None = None) -> Iterator[None]:
+    """Turns an OSError of the storage within into :class:`Unavailable`.
+
+    Args:
+        missing: what to say in a :class:`NotFound` where something is not there; by default that is an error as any.
+    """
     try:
         yield
     except OSError as error:
+        if missing is not None and isinstance(error, FileNotFoundError):
+            raise NotFound(missing) from error
         log.warning("the storage does not answer: %s", error)
         raise Unavailable("The storage of audio does not answer now; try again.", retry_after=10) from error

@@ -89,11 +89,8 @@ def file_response(
 ) -> Response:
     """A finished song, or the range of it that is asked for."""
     key, order = keys.audio_key(job.id, sample, job.order.format), job.order
-    with stored():
-        try:
-            size, file = context.storage.size(key), context.storage.open(key)
-        except FileNotFoundError as error:
-            raise NotFound("The song is no longer in the storage.") from error
+    with stored(missing="The song is no longer in the storage."):
+        size, file = context.storage.size(key), context.storage.open(key)
     try:
         chosen = byte_range(range, size)
     except ValueError as error:
@@ -123,11 +120,8 @@ def peaks(
     job = context.jobs.get(who.name, job_id)
     _check_sample(job, sample_id)
     key = keys.audio_key(job.id, sample_id, job.order.format)
-    with stored():
-        try:
-            seconds, found = file_peaks(context.storage.open(key), query.points)
-        except FileNotFoundError as error:
-            raise NotFound("The song is not done yet, or no longer there.") from error
+    with stored(missing="The song is not done yet, or no longer there."):
+        seconds, found = file_peaks(context.storage.open(key), query.points)
     return Peaks(seconds=seconds, peaks=found)
 
 
@@ -136,11 +130,8 @@ def lines(context: Context, who: Who, job_id: JobId, sample_id: SampleId) -> Lin
     """When each line of a finished song is sung, to follow it."""
     job = context.jobs.get(who.name, job_id)
     _check_sample(job, sample_id)
-    with stored():
-        try:
-            about = json.loads(context.storage.read(keys.metadata_key(job.id, sample_id)))
-        except FileNotFoundError as error:
-            raise NotFound("The song is not done yet, or no longer there.") from error
+    with stored(missing="The song is not done yet, or no longer there."):
+        about = json.loads(context.storage.read(keys.metadata_key(job.id, sample_id)))
     return Lines(lines=about.get("lines"))
 
 
@@ -160,11 +151,8 @@ def prompt_audio(context: Context, who: Who, job_id: JobId) -> Response:
 
 def stored_clip(context: ServeContext, job: Job) -> bytes:
     """The style clip of a job. Raises NotFound, Unavailable."""
-    with stored():
-        try:
-            return context.storage.read(keys.prompt_key(job.id))
-        except FileNotFoundError as error:
-            raise NotFound("The style clip is no longer in the storage.") from error
+    with stored(missing="The style clip is no longer in the storage."):
+        return context.storage.read(keys.prompt_key(job.id))
 
 
 @router.get(
