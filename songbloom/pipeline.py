@@ -19,7 +19,7 @@ from songbloom import lyrics as lyric_text
 from songbloom.audio import read_style_clip
 from songbloom.checkpoints import registry
 from songbloom.checkpoints.load import LoadedModel, load_folder, model_name, read_config
-from songbloom.corpus.facts import clip_sound
+from songbloom.corpus.facts import bar_frames, clip_sound
 from songbloom.errors import Cancelled, CheckpointError, InvalidInput
 from songbloom.generate.line_times import line_times
 from songbloom.generate.lyric_path import LyricPath
@@ -278,15 +278,16 @@ class SongBloom:
         """What the block loop needs for a song of each seed."""
         # One draw of the clip's latents for all seeds, so that songs of one request share their prefix.
         style = encode_style(self.vae, prepared.clip.to(self.net.device), SongNoise(0).prompt)
-        facts = None
+        facts, bar = None, None
         if self.net.facts is not None:
-            facts = self.net.facts.read(style, clip_sound(prepared.clip.numpy(), self.vae.sample_rate))
+            sound = clip_sound(prepared.clip.numpy(), self.vae.sample_rate)
+            facts, bar = self.net.facts.read(style, sound), bar_frames(sound.tempo)
         prefix, timbre = self.net.prefix(style, prepared.phonemes, facts), self.net.timbre(style, facts)
         settings = self._compose_settings(prepared.settings)
         path = None
         if self.config.net.cursor:
             path = LyricPath(self.net.lyrics.tokenizer.items(prepared.phonemes))
-        return [SongTask(prefix, SongNoise(seed), settings, timbre, path) for seed in seeds]
+        return [SongTask(prefix, SongNoise(seed), settings, timbre, path, bar) for seed in seeds]
 
     def compose(self, tasks: Sequence[SongTask], *, prior: Sequence[Patch] = ()) -> Iterator[Patch]:
         """The blocks of many songs made together, of one request or of several; each is what it is alone.

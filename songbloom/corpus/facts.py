@@ -23,6 +23,11 @@ def tempo_number(bpm: float) -> int:
     return round(30 / bpm / EIGHTH_GRID_S) - round(30 / FASTEST / EIGHTH_GRID_S)
 
 
+def bar_frames(number: int) -> int:
+    """Token frames of a bar of that tempo."""
+    return 2 * (number + round(30 / FASTEST / EIGHTH_GRID_S))
+
+
 def facts_of(card: BandCard) -> tuple[int, int, int, int]:
     """Tempo, key (12 more for minor), style and voice."""
     key = card.key + 12 * (card.mode == "minor")

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from songbloom.corpus.score import Score
-from songbloom.generate.lyric_path import LyricPath, told_along
+from songbloom.generate.cues import Cues
 from songbloom.generate.patches import SongTask, paint
 from songbloom.model.network import SongBloomNet
 from songbloom.model.sketch_codes import NUM_CODES
@@ -67,26 +67,27 @@ def repaint(net: SongBloomNet, task: SongTask, tokens: Tensor, latents: Tensor) 
         latents: [L, n].
     """
     block, shape = net.config.block_size, (net.config.block_size, net.config.latent_dim)
-    told = _told(net, task.prefix, task.path, tokens, latents)
+    cues = Cues(net, task.prefix, task.path, task.bar)
+    told = _told(net, task.prefix, cues, tokens, latents)
     if task.timbre is not None:
         told = told + task.timbre
     null = None
     if task.settings.guidance == "global":
         prefix = net.prefix(None, None) if net.config.pad_prefix else torch.zeros_like(task.prefix)
-        null = _told(net, prefix, None, tokens, latents)
+        null = _told(net, prefix, Cues(net, prefix, None, None), tokens, latents)
     history, painted = told.new_zeros(1, *shape), []
     for number, block_tokens in enumerate(tokens.split(block)):
         noise = task.noise.flow(number, shape)[None].to(net.device, told.dtype)
         null_h = None if null is None else null[number : number + 1]
-        h = told[number : number + 1]
-        history = paint(net, block_tokens[None], h, null_h, history, noise, task.settings)
+        h, beats = told[number : number + 1], cues.sounding(number * block, block)[None]
+        history = paint(net, block_tokens[None], beats, h, null_h, history, noise, task.settings)
         painted.append(history[0].float())
     return torch.cat(painted).T
 
 
-def _told(net: SongBloomNet, prefix: Tensor, path: LyricPath | None, tokens: Tensor, latents: Tensor) -> Tensor:
+def _told(net: SongBloomNet, prefix: Tensor, cues: Cues, tokens: Tensor, latents: Tensor) -> Tensor:
     """What the language model tells the refiner of each block, [blocks, D]: its state after the block's last token."""
     block = net.config.block_size
-    song = net.sequence(tokens[None], latents[None], told_along(net, prefix, path, tokens.tolist())[None])
+    song = net.sequence(tokens[None], latents[None], cues.along(tokens.tolist())[None])
     hidden = net.lm(torch.cat([prefix[None], song], dim=1))[0, len(prefix) + 1 :]
     return hidden.unflatten(0, (-1, block + 1))[:, block - 1]

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from songbloom.corpus.phones import PHONE_INDEX, PHONES, VOWELS, plain
-from songbloom.model.network import SongBloomNet
 from songbloom.model.sketch_codes import NUM_CODES, PITCHES, REST, VOICED
 
 PAUSE, END = len(PHONES), len(PHONES) + 1
@@ -138,11 +137,3 @@ def allowed_codes(paths: Sequence[LyricPath | None], places: Sequence[Place | No
         return None
     free = torch.ones(NUM_CODES + 1, dtype=torch.bool)
     return torch.stack([path.allowed(at) if path else free for path, at in zip(paths, places, strict=True)])
-
-
-def told_along(net: SongBloomNet, prefix: Tensor, path: LyricPath | None, tokens: Sequence[int]) -> Tensor:
-    """What bos and each of ``tokens`` is told of the lyrics, [1 + n, D]; zeros without a path."""
-    rows = net.sung(prefix, path.length) if path else None
-    if path is None or rows is None:
-        return torch.zeros(1 + len(tokens), net.config.dim, dtype=net.dtype, device=net.device)
-    return rows[torch.from_numpy(path.trace(tokens)[0]).to(net.device)]

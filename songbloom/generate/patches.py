@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from songbloom.generate.cues import Cues
 from songbloom.generate.flow_solver import denoise
-from songbloom.generate.lyric_path import LyricPath, Place, allowed_codes, told_along
+from songbloom.generate.lyric_path import LyricPath, Place, allowed_codes
 from songbloom.generate.sampling import TokenSampling, guide, penalize_repeats, sample_token
 from songbloom.model.kv_cache import KVCache
 from songbloom.model.network import SongBloomNet
@@ -60,7 +61,7 @@ class SongTask:
     """One song of a batch. Songs that share a ``prefix`` tensor share its reading.
 
     ``prefix`` [n, D]; ``timbre`` of its clip (:meth:`SongBloomNet.timbre`) [D], zeros by default; ``path`` keeps its
-    tokens to its lyrics, where tokens say what is sung.
+    tokens to its lyrics, where tokens say what is sung; ``bar`` is the frames of a bar, where a metronome tells them.
     """
 
     prefix: Tensor
@@ -68,6 +69,7 @@ class SongTask:
     settings: ComposeSettings
     timbre: Tensor | None = None
     path: LyricPath | None = None
+    bar: int | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class ComposeState:
     tokens: Tensor  # [songs, n]: every token so far
     timbre: Tensor  # [songs, D]
     places: list[Place | None]  # in their lyrics, where they have a path
-    sung: list[Tensor | None]  # what a position is told of each lyric item (:meth:`SongBloomNet.sung`)
+    cues: list[Cues]
     block: int = 0
 
     def keep(self, songs: Sequence[int]) -> None:
@@ -108,7 +110,7 @@ class ComposeState:
         self.cache.take(rows)
         self.next_input = self.next_input[rows]
         self.tasks, self.numbers = [self.tasks[i] for i in songs], [self.numbers[i] for i in songs]
-        self.places, self.sung = [self.places[i] for i in songs], [self.sung[i] for i in songs]
+        self.places, self.cues = [self.places[i] for i in songs], [self.cues[i] for i in songs]
         self.history, self.tokens, self.timbre = (x[list(songs)] for x in (self.history, self.tokens, self.timbre))
 
     def write(self, token: Tensor) -> None:
@@ -119,14 +121,12 @@ class ComposeState:
                 self.places[song] = task.path.step(self.places[song], int(token[song]))
 
     def told(self, x: Tensor) -> Tensor:
-        """The next input [rows, 1, D] with what each song is told of its lyrics; null twins are told nothing."""
-        if not any(sung is not None for sung in self.sung):
+        """The next input [rows, 1, D] with each song's cues; null twins are told nothing."""
+        if all(cues.silent for cues in self.cues):
             return x
-        told = torch.zeros_like(x)
-        for song, (task, sung) in enumerate(zip(self.tasks, self.sung, strict=True)):
-            if task.path is not None and sung is not None:
-                told[song, 0] = sung[task.path.item(self.places[song])]
-        return x + told
+        frame = self.tokens.shape[1]
+        told = [cues.at(place, frame) for cues, place in zip(self.cues, self.places, strict=True)]
+        return x + F.pad(torch.stack(told), (0, 0, 0, len(x) - len(told)))[:, None]
 
 
 def has_room(max_frames: float, block_size: int, blocks: int) -> bool:
@@ -190,9 +190,10 @@ def start(
     prior_tokens, prior_latents = (x.to(device) for x in prior)
     blocks = prior_tokens.shape[1] // config.block_size
     held = (capacity - first) // (config.block_size + 1) * config.block_size  # frames
-    written = list(zip(tasks, prior_tokens.tolist(), strict=True))
-    told = torch.stack([told_along(net, task.prefix, task.path, own) for task, own in written])
-    told = torch.cat([told, torch.zeros_like(told)])[:rows]  # null twins are told nothing
+    written = prior_tokens.tolist()
+    cues = [Cues(net, task.prefix, task.path, task.bar) for task in tasks]
+    told = torch.stack([own.along(tokens) for own, tokens in zip(cues, written, strict=True)])
+    told = F.pad(told, (0, 0, 0, 0, 0, rows - songs))  # null twins are told nothing
     sequence = net.bos + told[:, :1]
     if blocks:
         both = rows // songs
@@ -211,8 +212,8 @@ def start(
         history=history.to(net.dtype),
         tokens=prior_tokens,
         timbre=torch.stack([zeros if task.timbre is None else task.timbre for task in tasks]),
-        places=[task.path.trace(own)[1] if task.path else None for task, own in written],
-        sung=[net.sung(task.prefix, task.path.length) if task.path else None for task in tasks],
+        places=[task.path.trace(own)[1] if task.path else None for task, own in zip(tasks, written, strict=True)],
+        cues=cues,
         block=blocks,
     )
 
@@ -288,6 +289,7 @@ def _draw(
 def paint(
     net: SongBloomNet,
     tokens: Tensor,
+    beats: Tensor,
     h: Tensor,
     null_h: Tensor | None,
     history: Tensor,
@@ -298,12 +300,13 @@ def paint(
 
     Args:
         tokens: [songs, bs].
+        beats: what the refiner is told of each frame (:meth:`Cues.sounding`), [songs, bs, D].
         h: what the language model tells, [songs, D].
         null_h: what its null twin tells, for 'global' guidance.
         history: [songs, bs, L].
         noise: [songs, bs, L].
     """
-    songs, s = len(tokens), net.token_embedding(tokens)
+    songs, s = len(tokens), net.token_embedding(tokens) + beats
     coef, temperature = settings.refiner_cfg, settings.diffusion_temperature
     if isinstance(net.refiner, PredictiveRefiner):  # around a predicted mean less noise is less deviation from it
         noise, temperature = temperature * noise, 1.0
@@ -355,9 +358,11 @@ def compose(net: SongBloomNet, state: ComposeState) -> Iterator[Patch]:
         state.keep(going_on)
         shape = (block_size, config.latent_dim)
         noise = torch.stack([task.noise.flow(state.block, shape) for task in state.tasks]).to(net.device, h.dtype)
+        beats = torch.stack([cues.sounding(state.block * block_size, block_size) for cues in state.cues])
         latents = torch.empty_like(noise)
         for painting, songs in _groups([_painting(task.settings) for task in state.tasks]).items():
-            told = (tokens[songs], h[songs], None if null_h is None else null_h[songs], state.history[songs])
+            own_null = None if null_h is None else null_h[songs]
+            told = (tokens[songs], beats[songs], h[songs], own_null, state.history[songs])
             latents[songs] = paint(net, *told, noise[songs], painting)
         frames = latents.transpose(1, 2)
         rows = len(state.next_input) // len(state.tasks)

@@ -47,6 +47,7 @@ class NetConfig:
     predictor: int = 0  # ours: hidden size of the refiner's prediction (predictive_refiner); 0 is the published one
     timbre: bool = False  # ours: mean and deviation of the clip's latents are added to what the refiner reads as h
     cursor: bool = False  # ours: tokens say what is sung, and walk along the lyrics (generate/lyric_path.py)
+    metronome: bool = False  # ours: tokens are told where in its bar each frame lies (metronome)
     facts: tuple[int, ...] = ()  # ours: numbers of tempi, keys, styles and voices told apart in a clip (clip_facts)
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from songbloom.model.clip_facts import ClipFacts
 from songbloom.model.conditions import LyricsCondition, StyleCondition
 from songbloom.model.config import NetConfig
 from songbloom.model.kv_cache import KVCache
+from songbloom.model.metronome import Metronome
 from songbloom.model.predictive_refiner import PredictiveRefiner
 from songbloom.model.refiner import Refiner
 from songbloom.model.sketch_lm import SketchLM
@@ -43,6 +44,7 @@ class SongBloomNet(nn.Module):
         self.timbre_projection = nn.Linear(2 * config.latent_dim, dim) if config.timbre else None
         self.facts = ClipFacts(config.facts, config.latent_dim, dim) if config.facts else None
         self.cursor = nn.Linear(dim, dim, bias=False) if config.cursor else None
+        self.metronome = Metronome(dim) if config.metronome else None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -91,29 +93,29 @@ class SongBloomNet(nn.Module):
             return None
         return F.pad(self.cursor(prefix[len(prefix) - items :]), (0, 0, 0, 1))
 
-    def embed_block(self, tokens: Tensor, latents: Tensor, sung: Tensor | None = None) -> Tensor:
+    def embed_block(self, tokens: Tensor, latents: Tensor, cues: Tensor | None = None) -> Tensor:
         """The sequence of whole blocks [B, k*(bs+1), D] from tokens [B, k*bs] and latents [B, L, k*bs].
 
         Args:
-            sung: rows of :meth:`sung` for each token, [B, k*bs, D].
+            cues: what each token is told (:class:`songbloom.generate.cues.Cues`), [B, k*bs, D].
         """
         block, batch = self.config.block_size, tokens.shape[0]
         embedded = self.token_embedding(tokens).unflatten(1, (-1, block))
         frames = latents.transpose(1, 2).reshape(-1, block, self.config.latent_dim)
         latent = self.latent_embedding(frames.to(embedded.dtype)).view(batch, -1, 1, self.config.dim)
         sequence = torch.cat([embedded, latent], dim=2)
-        if sung is not None:
-            told = sung.unflatten(1, (-1, block))
+        if cues is not None:
+            told = cues.unflatten(1, (-1, block))
             sequence = sequence + torch.cat([told, told[:, :, -1:]], dim=2)
         return sequence.flatten(1, 2)
 
-    def sequence(self, tokens: Tensor, latents: Tensor, sung: Tensor) -> Tensor:
+    def sequence(self, tokens: Tensor, latents: Tensor, cues: Tensor) -> Tensor:
         """A whole song as the language model reads it: bos and :meth:`embed_block`, [B, 1 + k*(bs+1), D].
 
         Args:
-            sung: what bos and each token are told of the lyrics, [B, 1 + k*bs, D].
+            cues: what bos and each token are told, [B, 1 + k*bs, D].
         """
-        return torch.cat([self.bos + sung[:, :1], self.embed_block(tokens, latents, sung[:, 1:])], dim=1)
+        return torch.cat([self.bos + cues[:, :1], self.embed_block(tokens, latents, cues[:, 1:])], dim=1)
 
     def new_cache(self, batch: int, capacity: int, *, eight_bit: bool = False) -> KVCache:
         config = self.config

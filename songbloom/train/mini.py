@@ -61,6 +61,7 @@ def net_config() -> NetConfig:
         predictor=512,
         timbre=True,
         cursor=True,
+        metronome=True,
         facts=COUNTS,
     )
 

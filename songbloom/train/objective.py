@@ -40,7 +40,8 @@ def training_forward(
     history_noise: Tensor | None = None,
     flow_first: Tensor | None = None,
     timbre: Tensor | None = None,
-    sung: Tensor | None = None,
+    cues: Tensor | None = None,
+    beats: Tensor | None = None,
 ) -> TrainingOutput:
     """One teacher-forced pass.
 
@@ -57,14 +58,15 @@ def training_forward(
             inference they are the model's own.
         flow_first: blocks that are painted as if they were a song's first, [blocks] bool.
         timbre: of each song's clip, added to h, [B, D].
-        sung: what bos and each token are told of the lyrics (:meth:`SongBloomNet.sung`), [B, 1 + k*bs, D].
+        cues: what bos and each token are told (:meth:`songbloom.generate.cues.Cues.along`), [B, 1 + k*bs, D].
+        beats: what the refiner is told of each frame (:meth:`songbloom.generate.cues.Cues.sounding`), [B, k*bs, D].
     """
     config = net.config
     block, batch = config.block_size, tokens.shape[0]
     read = latents if history_noise is None else latents + history_noise
-    if sung is None:
-        sung = torch.zeros(batch, 1 + tokens.shape[1], config.dim, dtype=net.dtype, device=tokens.device)
-    sequence = net.sequence(tokens, read, sung)
+    if cues is None:
+        cues = torch.zeros(batch, 1 + tokens.shape[1], config.dim, dtype=net.dtype, device=tokens.device)
+    sequence = net.sequence(tokens, read, cues)
     hidden = _run_lm(net, prefixes, sequence)
 
     # bos and each latent embedding predict the next block's first token, each token but the last its successor.
@@ -82,7 +84,8 @@ def training_forward(
         valid = valid & flow_blocks
     told = in_blocks[:, :, block - 1]
     h = (told if timbre is None else told + timbre[:, None])[valid]
-    s = net.token_embedding(tokens).unflatten(1, (-1, block))[valid]
+    sounding = net.token_embedding(tokens) if beats is None else net.token_embedding(tokens) + beats
+    s = sounding.unflatten(1, (-1, block))[valid]
     if flow_null is not None:
         h, s = h.masked_fill(flow_null[:, None], 0), s.masked_fill(flow_null[:, None, None], 0)
     before = history[valid]

@@ -17,8 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from songbloom.checkpoints.tensor_files import write_safetensors
+from songbloom.corpus.facts import bar_frames
 from songbloom.files import written_aside
-from songbloom.generate.lyric_path import LyricPath, told_along
+from songbloom.generate.cues import Cues
+from songbloom.generate.lyric_path import LyricPath
 from songbloom.model.network import SongBloomNet
 from songbloom.model.predictive_refiner import PredictiveRefiner
 from songbloom.train.attention_guide import CURRENT_LAYER, NEXT_LAYER, AttentionProbe
@@ -71,7 +73,8 @@ class Trainer:
         run.mkdir(parents=True, exist_ok=True)
         if settings.refiner_only:
             net.requires_grad_(False)
-            for part in filter(None, (net.refiner, net.timbre_projection)):
+            sounding = net.metronome.sounding if net.metronome else None
+            for part in filter(None, (net.refiner, net.timbre_projection, sounding)):
                 part.requires_grad_(True)
         trained = [p for p in net.parameters() if p.requires_grad]
         decayed = [p for p in trained if p.dim() > 1]
@@ -226,7 +229,7 @@ class Trainer:
         ):
             prefixes, starts = self._prefixes(examples, dropped, no_style)
             timbre = self._timbre(examples, dropped | no_style)
-            sung = self._sung(examples, prefixes, tokens.shape[1])
+            cues, beats = self._cues(examples, prefixes, tokens.shape[1], dropped | no_style)
             out = training_forward(
                 self.net,
                 prefixes,
@@ -240,7 +243,8 @@ class Trainer:
                 history_noise=history_noise.to(self.device),
                 flow_first=first.to(self.device),
                 timbre=timbre,
-                sung=sung,
+                cues=cues,
+                beats=beats,
             )
             loss, measures = settings.flow_weight * (out.flow_loss + out.prediction_loss), {}
             if not settings.refiner_only:
@@ -264,14 +268,18 @@ class Trainer:
         ]
         return torch.stack(rows)
 
-    def _sung(self, examples: Sequence[Example], prefixes: Sequence[Tensor], longest: int) -> Tensor:
-        """What bos and each token are told of the lyrics, [B, 1 + longest, D]."""
-        rows = []
-        for example, prefix in zip(examples, prefixes, strict=True):
+    def _cues(
+        self, examples: Sequence[Example], prefixes: Sequence[Tensor], longest: int, muted: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What bos and each token are told, [B, 1 + longest, D], and what the refiner is, [B, longest, D]."""
+        rows, sounding = [], []
+        for example, prefix, mute in zip(examples, prefixes, muted.tolist(), strict=True):
             path = LyricPath(self.net.lyrics.tokenizer.items(example.lyrics))
-            told = told_along(self.net, prefix, path, example.tokens.tolist())
+            cues = Cues(self.net, prefix, path, None if mute else bar_frames(example.facts[0]))
+            told = cues.along(example.tokens.tolist())
             rows.append(F.pad(told, (0, 0, 0, longest + 1 - len(told))))
-        return torch.stack(rows)
+            sounding.append(cues.sounding(0, longest))
+        return torch.stack(rows), torch.stack(sounding)
 
     def _choose_blocks(self, examples: Sequence[Example], lengths: Tensor) -> Tensor:
         """A random ``flow_blocks`` of the blocks that have latents, [B, k] bool."""
@@ -344,6 +352,9 @@ def initialise(net: SongBloomNet, seed: int = 0) -> None:
         else:
             torch.nn.init.normal_(parameter, std=std / math.sqrt(2 * depth) if residual else std)
     torch.nn.init.normal_(net.bos, std=std)
+    if net.metronome is not None:  # weights trained without one go on as they were
+        for projection in (net.metronome.coming, net.metronome.sounding):
+            torch.nn.init.zeros_(projection.weight)
     torch.nn.init.zeros_(net.get_parameter("refiner.project_out.weight"))
     if isinstance(net.refiner, PredictiveRefiner):
         torch.nn.init.zeros_(net.refiner.predictor.out.weight)

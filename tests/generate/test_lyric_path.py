@@ -12,7 +12,8 @@ from songbloom.corpus.compose import compose as compose_score
 from songbloom.corpus.phones import PHONE_INDEX
 from songbloom.corpus.settings import CorpusSettings
 from songbloom.evaluate.measures import runs
-from songbloom.generate.lyric_path import FIRST_PAUSE, LONGEST_VOWEL, LyricPath, told_along
+from songbloom.generate.cues import Cues
+from songbloom.generate.lyric_path import FIRST_PAUSE, LONGEST_VOWEL, LyricPath
 from songbloom.generate.noise import SongNoise
 from songbloom.generate.patches import ComposeSettings, Patch, SongTask, compose, start
 from songbloom.generate.sampling import TokenSampling
@@ -142,10 +143,10 @@ def test_alone_batched_or_resumed_it_is_the_same_song(net):
 def test_the_cursor_is_heard_and_nothing_without_a_path(net):
     task = task_for(net, 4)
     with torch.no_grad():
-        told = told_along(net, task.prefix, task.path, [PAUSE] * 3)
+        told = Cues(net, task.prefix, task.path, None).along([PAUSE] * 3)
         assert told.shape == (4, 64) and told.abs().sum() > 0
         assert torch.allclose(told[0], net.cursor(task.prefix[-len(LYRICS.split())]), atol=1e-4)
-        assert not told_along(net, task.prefix, None, [PAUSE] * 3).any()
+        assert not Cues(net, task.prefix, None, None).along([PAUSE] * 3).any()
 
 
 def test_the_bundled_recipe_has_it():

@@ -85,7 +85,8 @@ def test_temperature_scales_the_deviation_from_the_prediction(refiner: Predictiv
 
     def painted(temperature: float) -> torch.Tensor:
         settings = ComposeSettings(100, guidance="none", steps=20, diffusion_temperature=temperature)
-        return paint(net, torch.arange(BLOCK)[None], h, None, history, noise, settings)  # type: ignore[arg-type]
+        beats = torch.zeros_like(s)
+        return paint(net, torch.arange(BLOCK)[None], beats, h, None, history, noise, settings)  # type: ignore[arg-type]
 
     mean = refiner.mean(refiner.prepare(h, s, history))
     torch.testing.assert_close(painted(0.0), mean, atol=1e-5, rtol=1e-5)

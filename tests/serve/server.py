@@ -104,6 +104,13 @@ class Server:
             time.sleep(0.05)
         return job
 
+    def gone(self, *words: str, timeout_s: float = 20) -> None:
+        """Wait until no file of the storage has any of these in its name: a worker tidies up after a job's end."""
+        deadline = time.monotonic() + timeout_s
+        while left := [name for name in self.files() if any(word in name for word in words)]:
+            assert time.monotonic() < deadline, left
+            time.sleep(0.05)
+
     def files(self) -> list[str]:
         """Everything in the local storage."""
         storage = self.data_dir / "storage"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import time
 import zipfile
 
 import pytest
 import soundfile
 
-SLOW = {"max_duration": "200"}  # blocks enough to be caught in the act
+SLOW = {"max_duration": "600"}  # blocks enough to be caught in the act
 
 
 def test_a_job_from_beginning_to_end(server, clip):
@@ -24,7 +23,7 @@ def test_a_job_from_beginning_to_end(server, clip):
     song = server.client.get(job["samples"][1]["url"])
     assert song.headers["content-type"] == "audio/wav" and "My-Song_1.wav" in song.headers["content-disposition"]
     assert soundfile.info(io.BytesIO(song.content)).duration == pytest.approx(job["samples"][1]["seconds"])
-    assert not [name for name in server.files() if job["job_id"] in name and ("blocks" in name or "part" in name)]
+    server.gone(f"{job['job_id']}/blocks", ".part")
 
 
 def test_the_same_seed_makes_the_same_song(server, clip):
@@ -69,8 +68,8 @@ def test_a_client_that_leaves_does_not_lose_its_song(server, clip):
     import httpx
 
     with clip.open("rb") as file, pytest.raises(httpx.ReadTimeout):
-        data = {"lyrics": "leaving", "max_duration": "40"}
-        server.client.post("/generate/sync", files={"prompt_audio": file}, data=data, timeout=1.0)
+        data = {"lyrics": "leaving", "max_duration": "300"}
+        server.client.post("/generate/sync", files={"prompt_audio": file}, data=data, timeout=1.5)
     [job] = [job for job in server.client.get("/jobs").json()["jobs"] if job["lyrics"] == "leaving"]
     assert server.ended(job["job_id"])["status"] == "completed"
 
@@ -98,8 +97,8 @@ def test_cancelling_a_waiting_and_a_running_job(server, clip):
     cancelled = server.client.post(f"/jobs/{waiting}/cancel").json()
     assert cancelled["status"] == "cancelled" and cancelled["queue_position"] is None
     server.client.post(f"/jobs/{running}/cancel")
-    job = server.ended(running, timeout_s=10)
-    assert job["status"] == "cancelled" and job["progress"]["song_s"] < 100
+    job = server.ended(running, timeout_s=30)
+    assert job["status"] == "cancelled" and job["progress"]["song_s"] < 600
     assert server.client.get(f"/download/{running}/0").status_code == 404
     following = server.accepted(clip)
     assert server.ended(following)["status"] == "completed"
@@ -115,10 +114,7 @@ def test_deleting_removes_every_file(server, clip):
         assert server.client.delete(f"/jobs/{job_id}").status_code == 204
         assert server.client.get(f"/jobs/{job_id}").status_code == 404
         assert server.client.delete(f"/jobs/{job_id}").status_code == 404
-    deadline = time.monotonic() + 20
-    while any(job_id in name for name in server.files() for job_id in (done, running, waiting)):
-        assert time.monotonic() < deadline, server.files()
-        time.sleep(0.1)
+    server.gone(done, running, waiting)
 
 
 def test_a_bad_job_fails_and_its_worker_lives(server, clip):

@@ -77,7 +77,7 @@ def test_a_dead_workers_song_is_finished_by_the_other(shared, clip):
     assert sorted(job["attempts"] for job in jobs) == [1, 2]
     songs = [soundfile.read(io.BytesIO(server.client.get(f"/download/{i}/0").content))[0].tobytes() for i in ids]
     assert songs[0] == songs[1]
-    assert not [path for path in storage.rglob("*") if "blocks" in path.parts and path.is_file()]
+    server.gone("blocks")
 
 
 def test_nothing_accepted_is_lost_while_the_database_is_gone(shared, clip):
