@@ -92,11 +92,11 @@ class Watch:
         now = self._clock()
         return {worker for worker, (_, since) in self._seen.items() if now - since < self.silence_s}
 
-    def ready(self) -> dict[str, str]:
-        """Living workers that have a model loaded, and which; reads the counts. Raises Unavailable."""
+    def heard(self) -> dict[str, str | None]:
+        """Workers that certainly live, and the model each has loaded; reads the counts. Raises Unavailable."""
         self.look()
         heard = self.alive() & self._moved  # a count that stands may be of a worker long dead
-        return {worker: model for worker, model in self._models.items() if worker in heard and model is not None}
+        return {worker: model for worker, model in self._models.items() if worker in heard}
 
     def states(self) -> list[WorkerState]:
         """What the living workers say of themselves; reads the counts. Raises Unavailable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -180,4 +181,6 @@ def stored(missing: str | None = None) -> Iterator[None]:
         if missing is not None and isinstance(error, FileNotFoundError):
             raise NotFound(missing) from error
         log.warning("the storage does not answer: %s", error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Unavailable("The storage of audio is full; its operator must make room.", retry_after=60) from error
         raise Unavailable("The storage of audio does not answer now; try again.", retry_after=10) from error

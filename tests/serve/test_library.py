@@ -223,3 +223,18 @@ def test_memory_is_told_while_torch_is_being_imported(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))  # as far as another thread has come
     assert memory(loaded=False) is None or memory(loaded=False) > 1_000_000
+
+
+def test_a_resting_worker_is_ready(make_server, clip):
+    server = make_server()
+
+    def wait_for(state: str, ready: int) -> None:
+        deadline = time.monotonic() + 60
+        while (server.client.get("/models").json()["state"], server.client.get("/ready").status_code) != (state, ready):
+            assert time.monotonic() < deadline, server.client.get("/models").text
+            time.sleep(0.05)
+
+    wait_for("loaded", 200)
+    assert server.client.post("/unload-model").status_code == 202
+    wait_for("resting", 200)
+    assert server.ended(server.accepted(clip))["status"] == "completed"

@@ -95,6 +95,12 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "s/jobs/a").iterdir()] == ["x"]
 
 
+def test_a_full_disk_is_called_full():
+    for code, told in ((errno.ENOSPC, "is full"), (errno.EIO, "does not answer")):
+        with pytest.raises(Unavailable, match=told), storage.stored():
+            raise OSError(code, "x")
+
+
 def test_any_fsspec_url_will_do():
     store = Storage("memory://songs")
     job_id = storage.new_job_id()
@@ -208,7 +214,7 @@ def test_a_silent_workers_job_is_handed_on_once(service, clip):
         now[0] += 2
     assert handed == [silent]
     assert service.get("ada", silent).status == "pending" and service.get("ada", lively).status == "processing"
-    assert set(watches[0].ready()) == {"lively"}
+    assert watches[0].heard() == {"lively": "m"}
 
 
 def test_an_outage_is_no_silence(service, clip):

@@ -48,13 +48,16 @@ async def health(context: Context) -> Health:
 
 @router.get("/ready", responses=responses(Unavailable))
 def ready(context: Context) -> Ready:
-    """Whether songs can be made: the database answers, the storage takes files, a worker has its model loaded."""
-    workers = context.watch.ready()
+    """Whether songs can be made: the database answers, the storage takes files, a worker has its model loaded, or
+    rests, as it was asked to, until a song needs one."""
+    heard = context.watch.heard()
     with stored():
         context.storage.check()
-    if not workers:
+    resting = context.jobs.model_wishes()["resting"]
+    ready = [worker for worker, model in heard.items() if resting or model is not None]
+    if not ready:
         raise Unavailable("No worker has a model loaded yet.", retry_after=5)
-    return Ready(workers=len(workers))
+    return Ready(workers=len(ready))
 
 
 _TEXT: dict[int | str, dict[str, Any]] = {
