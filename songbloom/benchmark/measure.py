@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from songbloom.benchmark.machine import Machine, fastest, synchronise
+from songbloom.benchmark.machine import Machine, synchronise
 from songbloom.checkpoints.load import LoadedModel
 from songbloom.generate.noise import SongNoise
 from songbloom.generate.patches import ComposeSettings, SongTask
@@ -36,11 +36,16 @@ class Load:
 
 @dataclass(frozen=True)
 class Whole:
-    """One run from lyrics and clip that are already encoded. ``seconds`` of song, each of ``batch``."""
+    """One run from lyrics and clip that are already encoded: times of composing and of decoding ``batch`` songs of
+    ``seconds`` each."""
 
-    elapsed: float
-    first_audio: float
+    composing: float
+    decoding: float
     seconds: float
+
+    @property
+    def elapsed(self) -> float:
+        return self.composing + self.decoding
 
 
 def tasks_for(model: SongBloom, load: Load) -> list[SongTask]:
@@ -64,22 +69,30 @@ def tasks_for(model: SongBloom, load: Load) -> list[SongTask]:
 
 
 def run_whole(model: SongBloom, load: Load) -> tuple[Whole, Tensor]:
-    """Make the songs as they are streamed; the time, and the first one's latents [L, n]."""
+    """Make the songs; the times, and the first one's latents [L, n]."""
     tasks = tasks_for(model, load)
-    decoders = [model.stream_decoder() for _ in tasks]
-    device, first_audio, latents = model.net.device, 0.0, []
-    synchronise(device)
+    made: list[list[Tensor]] = [[] for _ in tasks]
+    synchronise(model.net.device)
     began = time.perf_counter()
     for patch in model.compose(tasks):
-        audio = decoders[patch.song].push(patch.latents.to(device))
-        if audio.numel() and not first_audio:
-            first_audio = time.perf_counter() - began
-        if patch.song == 0:
-            latents.append(patch.latents)
-    for decoder in decoders:
-        decoder.finish()
-    elapsed = time.perf_counter() - began
-    return Whole(elapsed, first_audio or elapsed, len(latents) * model.seconds_per_block), torch.cat(latents, dim=1)
+        made[patch.song].append(patch.latents)
+    composed = time.perf_counter()
+    songs = [torch.cat(latents, dim=1) for latents in made]
+    for latents in songs:
+        model.decode(latents)
+    decoded = time.perf_counter()
+    return Whole(composed - began, decoded - composed, len(made[0]) * model.seconds_per_block), songs[0]
+
+
+def first_audio(model: SongBloom, load: Load) -> float:
+    """Seconds until the first sound of a song, from lyrics and clip that are already encoded."""
+    task, decoder, device = tasks_for(model, load)[0], model.stream_decoder(), model.net.device
+    synchronise(device)
+    began = time.perf_counter()
+    for patch in model.compose([task]):
+        if decoder.push(patch.latents.to(device)).numel():
+            break
+    return time.perf_counter() - began
 
 
 @contextmanager
@@ -117,9 +130,8 @@ def run_stages(model: SongBloom, load: Load, machine: Machine) -> dict[str, floa
         (prefill if x.shape[1] > block else steps).append(seconds)
 
     with timed(net.lm, device, lm_called), timed(net.refiner, device, lambda _, s: evaluations.append(s)):
-        _, latents = run_whole(new, load)
+        whole, _ = run_whole(new, load)
     task = tasks_for(model, load)[0]
-    decode = fastest(lambda: model.decode(latents), device)
     weights = {part: weight_bytes(net.get_submodule(part)) for part in ("lm.layers", "refiner.layers")}
     cache = cache_bytes(
         net, model.profile, prefix_len=len(task.prefix), frames=task.settings.max_frames, songs=load.batch
@@ -132,7 +144,7 @@ def run_stages(model: SongBloom, load: Load, machine: Machine) -> dict[str, floa
         "prefill_ms": 1e3 * sum(prefill),
         "lm_ms_per_step": 1e3 * median(steps),
         "dit_ms_per_evaluation": 1e3 * median(evaluations),
-        "vae_rtf": decode / (latents.shape[1] * model.vae.downsampling_ratio / model.vae.sample_rate),
+        "vae_rtf": whole.decoding / (whole.seconds * load.batch),
         "lm_roofline": lm_floor / median(steps),
         "dit_roofline": dit_floor / median(evaluations),
         "weight_bytes": weight_bytes(net),

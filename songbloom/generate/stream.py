@@ -16,12 +16,12 @@ class StreamDecoder:
 
     Args:
         vae: decodes [1, L, F].
-        context: latents on either side that a latent's audio depends on; by default what the VAE says, twice.
+        context: latents on either side that a latent's audio depends on; by default what the VAE says.
     """
 
     def __init__(self, vae: Vae, context: int | None = None) -> None:
         self.vae = vae
-        self.context = 2 * vae.context if context is None else context
+        self.context = vae.context if context is None else context
         self._kept: Tensor | None = None  # [L, n], ending with the latents whose audio is still to come
         self._waiting = 0
 

@@ -74,6 +74,14 @@ class Decoder(nn.Sequential):
         super().__init__(*layers)
 
 
+def _context(strides: Sequence[int]) -> int:
+    """Latents on either side that the decoder's kernels reach: 9 with the published strides, whose overlap is 16."""
+    reach: float = 3  # of the last convolution
+    for stride in strides:
+        reach = (reach + 3 * (1 + 3 + 9) + stride) / stride  # residual units, then the transposed convolution
+    return math.ceil(reach + 3)
+
+
 class OobleckVae(nn.Module):
     """The autoencoder described by a published ``vae.json``.
 
@@ -107,7 +115,7 @@ class OobleckVae(nn.Module):
         except KeyError as error:
             raise CheckpointError(f"VAE configuration: key {error} is missing") from error
         self.downsampling_ratio = math.prod(strides)
-        self.context = 16  # half the published overlap of 32
+        self.context = _context(strides)
 
     def encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and scale, each [B, L, F], of ``audio`` [B, 2, n]; the deviation is softplus(scale) + 1e-4."""
