@@ -248,6 +248,7 @@ class SongBloom:
             "diffusion_temperature": defaults.diffusion_temperature,
             "max_duration": config.max_duration_s,
             "guidance": defaults.guidance,
+            "solver": defaults.solver,
         }
         missing = {name: value for name, value in recommended.items() if getattr(settings, name) is None}
         filled = replace(settings, **missing)
@@ -334,7 +335,7 @@ class SongBloom:
             guidance=settings.guidance or "h",
             guidance_from=settings.guidance_from,
             guidance_to=settings.guidance_to,
-            solver=settings.solver,
+            solver=settings.solver or "euler",
         )
 
     def stream(

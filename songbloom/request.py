@@ -37,7 +37,7 @@ class SongSettings:
         max_duration: longest song in seconds, above 0.
         guidance: what the refiner is guided by: 'h', 'global' or 'none'.
         guidance_from, guidance_to: flow times, 1 (noise) to 0 (sound), between which 'h' guides.
-        solver: of the flow: 'euler', 'midpoint' or 'adams'; each evaluates it ``steps`` times.
+        solver: of the flow: 'euler', 'midpoint' or 'adams'; each evaluates it ``steps`` times; None is the model's own.
     """
 
     seed: int | None = None
@@ -52,7 +52,7 @@ class SongSettings:
     guidance: str | None = None
     guidance_from: float = 1.0
     guidance_to: float = 0.0
-    solver: str = "euler"
+    solver: str | None = None
 
     def __post_init__(self) -> None:
         _check_integer("seed", self.seed, 0, MAX_SEED)
@@ -71,7 +71,7 @@ class SongSettings:
             raise InvalidInput("max_duration", 0, "must be above 0 seconds")
         if self.guidance is not None and self.guidance not in GUIDANCE:
             raise InvalidInput("guidance", self.guidance, f"must be one of {', '.join(GUIDANCE)}")
-        if self.solver not in SOLVERS:
+        if self.solver is not None and self.solver not in SOLVERS:
             raise InvalidInput("solver", self.solver, f"must be one of {', '.join(SOLVERS)}")
 
     def seed_of(self, sample: int) -> int:

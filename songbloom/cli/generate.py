@@ -83,7 +83,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--guidance", help=f"what the refiner is guided by: {', '.join(GUIDANCE)}")
     add("--guidance-from", type=float, default=1.0, metavar="T", help="flow time from which 'h' guides (default: 1)")
     add("--guidance-to", type=float, default=0.0, metavar="T", help="flow time down to which it does (default: 0)")
-    add("--solver", default="euler", help=f"of the flow: {', '.join(SOLVERS)} (default: %(default)s)")
+    add("--solver", help=f"of the flow: {', '.join(SOLVERS)} (default: the model's own)")
     add("--max-duration", type=float, metavar="S", help="longest song in seconds")
     return parser
 

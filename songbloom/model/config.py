@@ -95,6 +95,7 @@ class InferenceDefaults:
     penalty_window: int = 50
     steps: int = 36
     guidance: str = "h"
+    solver: str = "euler"
 
 
 @dataclass(frozen=True)

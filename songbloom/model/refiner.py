@@ -37,8 +37,8 @@ class BidirectionalAttention(nn.Module):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         batch, length, _ = x.shape
         qkv = self.qkv(x).view(batch, length, 3, self.num_heads, self.head_dim).permute(2, 0, 3, 1, 4)
-        q, k, v = qkv.unbind(0)
-        y = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v)
+        q, k = rotate(qkv[:2], cos, sin)
+        y = F.scaled_dot_product_attention(q, k, qkv[2])
         return self.out(y.transpose(1, 2).flatten(2))
 
 

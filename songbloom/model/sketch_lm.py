@@ -54,8 +54,8 @@ class CausalAttention(nn.Module):
         """Rotated queries and keys, and values: each [B, heads, N, head_dim]."""
         batch, length, _ = x.shape
         qkv = self.qkv(x).view(batch, length, 3, self.num_heads, self.head_dim).permute(2, 0, 3, 1, 4)
-        q, k, v = qkv.unbind(0)
-        return rotate(q, cos, sin), rotate(k, cos, sin), v
+        q, k = rotate(qkv[:2], cos, sin)
+        return q, k, qkv[2]
 
     def forward(
         self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None, layer: int, mask: Tensor | None = None

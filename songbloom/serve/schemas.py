@@ -49,7 +49,7 @@ class GenerateForm(BaseModel):
     guidance: Annotated[Literal["h", "global", "none"] | None, Field(description="what guides the refiner")] = None
     guidance_from: Annotated[float, Field(ge=0, le=1, description="flow time from which h guides")] = 1.0
     guidance_to: Annotated[float, Field(ge=0, le=1, description="flow time to which h guides")] = 0.0
-    solver: Annotated[Literal["euler", "midpoint", "adams"], Field(description="of the flow")] = "euler"
+    solver: Annotated[Literal["euler", "midpoint", "adams"] | None, Field(description="of the flow")] = None
     seed: Annotated[int | None, Field(ge=0, lt=MAX_SEED + 1, description="the same makes the same song")] = None
     prompt_start: Annotated[float, Field(ge=0, le=36000, description="where in the clip to begin, in seconds")] = 0.0
     format: Annotated[Format, Field(description="of the songs")] = "flac"
