@@ -40,7 +40,21 @@ class Profile:
         return f"{str(self.dtype).removeprefix('torch.')}, quantization {self.quantization}{cache}"
 
 
-def needed_bytes(config: ModelConfig, profile: Profile, *, seconds: float, songs: int = 1) -> int:
+@dataclass(frozen=True)
+class Needs:
+    """Bytes of a loaded model and of what it remembers of the songs in the making."""
+
+    weights: int
+    autoencoder: int
+    cache: int
+
+    @property
+    def total(self) -> int:
+        """With what computing takes beside them."""
+        return int(SPARE * (self.weights + self.autoencoder + self.cache)) + SPARE_BYTES
+
+
+def needs(config: ModelConfig, profile: Profile, *, seconds: float, songs: int = 1) -> Needs:
     """Memory of the loaded model with ``songs`` songs of ``seconds`` and their guidance in the making."""
     with torch.device("meta"):
         net = SongBloomNet(config.net).to(profile.dtype)
@@ -49,7 +63,7 @@ def needed_bytes(config: ModelConfig, profile: Profile, *, seconds: float, songs
     vae = build_vae(config.vae)
     frames = seconds * vae.sample_rate / vae.downsampling_ratio
     cache = cache_bytes(net, profile, prefix_len=config.net.prefix_len, frames=frames, songs=songs)
-    return int(SPARE * (weight_bytes(net) + weight_bytes(vae) + cache)) + SPARE_BYTES
+    return Needs(weight_bytes(net), weight_bytes(vae), cache)
 
 
 def cache_bytes(net: SongBloomNet, profile: Profile, *, prefix_len: int, frames: float, songs: int) -> int:
@@ -103,7 +117,7 @@ def fitting(config: ModelConfig, device: torch.device, *, free: int | None) -> P
         OutOfMemory: not even the smallest fits.
     """
     for profile in choices(device):
-        needed = needed_bytes(config, profile, seconds=config.max_duration_s)
+        needed = needs(config, profile, seconds=config.max_duration_s).total
         if free is None or needed <= free:
             return profile
     raise OutOfMemory(
@@ -122,7 +136,7 @@ def explained(
     except (MemoryError, RuntimeError) as error:
         if type(error) is RuntimeError and "can't allocate memory" not in str(error):  # what the CPU's allocator says
             raise
-        needed, free = needed_bytes(config, profile, seconds=seconds, songs=songs), free_bytes(device)
+        needed, free = needs(config, profile, seconds=seconds, songs=songs).total, free_bytes(device)
         if device.type == "cuda":
             torch.cuda.empty_cache()
         there = "" if free is None else f", {free / 1e9:.1f} GB of {device} are free"

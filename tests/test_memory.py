@@ -9,7 +9,7 @@ import songbloom
 from songbloom import memory
 from songbloom.benchmark.models import random_config
 from songbloom.errors import InvalidInput, OutOfMemory
-from songbloom.memory import Profile, fitting, needed_bytes
+from songbloom.memory import Profile, fitting, needs
 
 CPU = torch.device("cpu")
 GB = 10**9
@@ -30,14 +30,21 @@ def full():
     ],
 )
 def test_weights_of_the_guides_table_and_what_half_a_minute_of_song_adds(full, profile, least, most):
-    assert least * GB < needed_bytes(full, profile, seconds=30) < most * GB
+    assert least * GB < needs(full, profile, seconds=30).total < most * GB
+
+
+def test_the_parts_of_what_is_needed(full):
+    plain, small = (needs(full, Profile(torch.bfloat16, kind), seconds=30) for kind in ("none", "int8"))
+    assert 3.6 * GB < plain.weights < 4 * GB and 1.8 * GB < small.weights < 2.1 * GB  # 1.87 B parameters
+    assert plain.autoencoder == small.autoencoder and plain.cache == small.cache
+    assert plain.total > plain.weights + plain.autoencoder + plain.cache
 
 
 def test_what_makes_it_smaller(full):
-    whole = needed_bytes(full, Profile(torch.bfloat16), seconds=150)
-    assert needed_bytes(full, Profile(torch.bfloat16, eight_bit_cache=True), seconds=150) < whole - 0.9 * GB
-    assert needed_bytes(full, Profile(torch.bfloat16), seconds=30) < whole - 1.5 * GB
-    assert needed_bytes(full, Profile(torch.bfloat16), seconds=150, songs=2) > whole + 2 * GB
+    whole = needs(full, Profile(torch.bfloat16), seconds=150).total
+    assert needs(full, Profile(torch.bfloat16, eight_bit_cache=True), seconds=150).total < whole - 0.9 * GB
+    assert needs(full, Profile(torch.bfloat16), seconds=30).total < whole - 1.5 * GB
+    assert needs(full, Profile(torch.bfloat16), seconds=150, songs=2).total > whole + 2 * GB
 
 
 def test_the_best_that_fits(full):
@@ -45,7 +52,7 @@ def test_the_best_that_fits(full):
     assert fitting(full, CPU, free=None) == Profile(torch.float32)
     small = fitting(full, CPU, free=6 * GB)
     assert small.quantization == "int8"
-    assert needed_bytes(full, small, seconds=full.max_duration_s) <= 6 * GB
+    assert needs(full, small, seconds=full.max_duration_s).total <= 6 * GB
     with pytest.raises(OutOfMemory, match=r"needs \d\.\d GB for 150 s of song, and 0\.5 GB of cpu are free"):
         fitting(full, CPU, free=GB // 2)
 

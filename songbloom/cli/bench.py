@@ -35,6 +35,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--seconds", type=float, default=6.4, help="of each song (default: %(default)s)")
     add("--rounds", type=int, default=3, help="runs of each level; the median counts (default: %(default)s)")
     add("--compare", action="store_true", help="run level minimal beside the chosen one, in turns")
+    add("--memory", action="store_true", help="do not run, but tell what memory songs of --seconds need, by precision")
     return parser
 
 
@@ -45,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
             raise InvalidInput(name, value, f"must be from {low} to {high}")
     import torch
 
+    if options.memory:
+        return _memory(options)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     from statistics import median
@@ -91,6 +94,31 @@ def run(options: argparse.Namespace) -> int:
     }
     write_line("\n".join(_table(result)))
     write_line(json.dumps({k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in result.items()}))
+    return DONE
+
+
+def _memory(options: argparse.Namespace) -> int:
+    """The parts of what a model needs, reckoned from its configuration."""
+    import torch
+
+    from songbloom.benchmark.models import random_config
+    from songbloom.memory import Profile, needs
+    from songbloom.pipeline import read_model_config
+
+    random = options.model in RANDOM
+    config = random_config(options.model) if random else read_model_config(options.model, local_dir=options.local_dir)
+    rows, answer = [], []
+    for dtype, kind in ((torch.float32, "none"), *((torch.bfloat16, kind) for kind in QUANTIZATIONS)):
+        for eight_bit in (False, True):
+            profile = Profile(dtype, kind, eight_bit)
+            found = needs(config, profile, seconds=options.seconds, songs=options.batch)
+            parts = {"weights": found.weights, "vae": found.autoencoder, "kv_cache": found.cache, "total": found.total}
+            rows.append(f"  {profile!s:<46}" + "".join(f"{size / 1e9:>10.2f}" for size in parts.values()))
+            answer.append({"profile": str(profile)} | {f"{name}_bytes": size for name, size in parts.items()})
+    head = f"{options.model}, {options.batch} x {options.seconds:g} s of song with guidance, GB"
+    names = "".join(f"{name:>10}" for name in ("weights", "vae", "cache", "in all"))
+    write_line("\n".join([head, f"  {'':<46}{names}", *rows]))
+    write_line(json.dumps(answer))
     return DONE
 
 

@@ -56,3 +56,15 @@ def test_random_weights(run, small_random_model, quantization, dtype):
 @pytest.mark.parametrize("wrong", [("--steps", 0), ("--seconds", 301), ("--batch", 0), ("--rounds", 0)])
 def test_refused(run, tiny_folder, wrong):
     assert run("bench", "--model", tiny_folder, *wrong).code == 2
+
+
+@pytest.mark.parametrize("model", ["full", "songbloom_mini"])
+def test_memory_is_told_by_precision_without_a_run(run, model):
+    code, printed, _ = run("bench", "--model", model, "--memory", "--seconds", 30)
+    *table, line = printed.strip().splitlines()
+    rows = json.loads(line)
+    assert code == 0 and len(table) == 2 + len(rows) == 10
+    by_name = {row["profile"]: row for row in rows}
+    plain, small = by_name["bfloat16, quantization none"], by_name["bfloat16, quantization int4, cache of 8 bits"]
+    assert small["weights_bytes"] < 0.8 * plain["weights_bytes"]
+    assert small["kv_cache_bytes"] < 0.55 * plain["kv_cache_bytes"] and small["vae_bytes"] == plain["vae_bytes"]
