@@ -156,11 +156,6 @@ def _with_seconds_per_tag(config: ModelConfig, name: str) -> ModelConfig:
     return config
 
 
-def pace_of(config: ModelConfig) -> lyric_text.Pace:
-    """How long this model takes for lyrics, to estimate a song's length."""
-    return lyric_text.Pace(config.seconds_per_tag, config.seconds_per_syllable, config.seconds_per_line)
-
-
 def choose_device(name: str) -> torch.device:
     """The device called ``name``; 'auto' is cuda, else mps, else cpu."""
     available = ["cpu"]
@@ -216,7 +211,7 @@ class SongBloom:
         report = lyric_text.describe(
             request.lyrics,
             processor=config.lyric_processor,
-            pace=pace_of(config),
+            pace=config.pace,
             max_tokens=config.net.lyrics.max_len,
             vocab=config.net.lyrics.vocab,
         )

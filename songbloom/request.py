@@ -9,13 +9,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from songbloom.errors import InvalidInput
 
-GUIDANCE = ("h", "global", "none")
-SOLVERS = ("euler", "midpoint", "adams")
-QUANTIZATIONS = ("none", "int8", "int4")
+Guidance = Literal["h", "global", "none"]
+Solver = Literal["euler", "midpoint", "adams"]
+Quantization = Literal["none", "int8", "int4"]
+GUIDANCE: tuple[str, ...] = get_args(Guidance)
+SOLVERS: tuple[str, ...] = get_args(Solver)
+QUANTIZATIONS: tuple[str, ...] = get_args(Quantization)
 PROFILES = ("none", "auto")
 OPTIMIZATION_LEVELS = ("minimal", "standard", "aggressive")
 MAX_SEED = 2**63 - 1

@@ -68,11 +68,11 @@ def run(options: argparse.Namespace) -> int:
 def _reader(model_name: str | None, local_dir: str) -> Reader:
     if model_name is None:
         return Reader()
-    from songbloom.pipeline import pace_of, read_model_config
+    from songbloom.pipeline import read_model_config
 
     config = read_model_config(model_name, local_dir=local_dir)
     lyrics = config.net.lyrics
-    return Reader(config.lyric_processor, pace_of(config), lyrics.max_len, lyrics.vocab)
+    return Reader(config.lyric_processor, config.pace, lyrics.max_len, lyrics.vocab)
 
 
 def _rows(path: Path, describe: partial[LyricsReport], processor: str | None) -> int:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from songbloom.errors import CheckpointError
+from songbloom.lyrics.report import Pace
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,11 @@ class ModelConfig:
     min_steps: int = 10
     quantization: str = "none"  # of the weights as they lie in the file
     defaults: InferenceDefaults = field(default_factory=InferenceDefaults)
+
+    @property
+    def pace(self) -> Pace:
+        """How long this model takes for lyrics, to estimate a song's length."""
+        return Pace(self.seconds_per_tag, self.seconds_per_syllable, self.seconds_per_line)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -40,5 +40,4 @@ class LyricReader:
             config = ModelConfig.from_dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, CheckpointError):
             return cls()  # the worker that cannot load it says why
-        pace = Pace(config.seconds_per_tag, config.seconds_per_syllable, config.seconds_per_line)
-        return cls(config.lyric_processor, pace, config.net.lyrics.max_len, config.net.lyrics.vocab)
+        return cls(config.lyric_processor, config.pace, config.net.lyrics.max_len, config.net.lyrics.vocab)

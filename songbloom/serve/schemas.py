@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import File, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from songbloom.request import MAX_SEED
+from songbloom.request import MAX_SEED, Guidance, Quantization, Solver
 from songbloom.serve.library import LibrarySong
 from songbloom.serve.records import FIRST, LAST, USUAL, Job
 
@@ -46,10 +46,10 @@ class GenerateForm(BaseModel):
     temperature: Annotated[float | None, Field(ge=0, le=2, description="of the sketch")] = None
     diffusion_temperature: Annotated[float | None, Field(ge=0, le=1, description="of the sound")] = None
     max_duration: Annotated[float | None, Field(gt=0, le=3600, description="longest song in seconds")] = None
-    guidance: Annotated[Literal["h", "global", "none"] | None, Field(description="what guides the refiner")] = None
+    guidance: Annotated[Guidance | None, Field(description="what guides the refiner")] = None
     guidance_from: Annotated[float, Field(ge=0, le=1, description="flow time from which h guides")] = 1.0
     guidance_to: Annotated[float, Field(ge=0, le=1, description="flow time to which h guides")] = 0.0
-    solver: Annotated[Literal["euler", "midpoint", "adams"] | None, Field(description="of the flow")] = None
+    solver: Annotated[Solver | None, Field(description="of the flow")] = None
     seed: Annotated[int | None, Field(ge=0, lt=MAX_SEED + 1, description="the same makes the same song")] = None
     prompt_start: Annotated[float, Field(ge=0, le=36000, description="where in the clip to begin, in seconds")] = 0.0
     format: Annotated[Format, Field(description="of the songs")] = "flac"
@@ -262,7 +262,7 @@ class LoadModel(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = Field(
         default=None, description="of those of GET /models; default: the service's"
     )
-    quantization: Literal["none", "int8", "int4"] | None = Field(
+    quantization: Quantization | None = Field(
         default=None, description="of those of GET /models; default: the service's"
     )
 
