@@ -6,6 +6,7 @@ import re
 
 import httpx
 
+from songbloom.serve import errors
 from songbloom.serve.schemas import GenerateForm
 from songbloom.studio.examples import Examples
 from songbloom.studio.mount import STATIC
@@ -23,6 +24,11 @@ def test_every_word_is_there_in_both_languages():
     for script in STATIC.glob("*.js"):
         asked |= set(re.findall(r"\bt\(\"(\w+)\"", script.read_text(encoding="utf-8")))
     assert asked <= set(table) and len(asked) > 80
+
+
+def test_every_problem_of_the_service_has_words():
+    kinds = {kind.name for kind in errors.ServeError.__subclasses__()} - {"invalid"}  # that one names its fields
+    assert {f"problem_{kind.replace('-', '_')}" for kind in kinds} <= set(strings())
 
 
 def test_gradio_runs_nothing_on_the_server():

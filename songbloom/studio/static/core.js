@@ -93,7 +93,8 @@ export const heed = (name, action) => news.addEventListener(name, (event) => act
 export class Problem extends Error {
   constructor(status, body) {
     super(body.detail ?? body.title ?? String(status));
-    Object.assign(this, { status, fields: body.errors ?? [], title: body.title });
+    const kind = `problem_${(body.type ?? "").split(":").pop().replaceAll("-", "_")}`;
+    Object.assign(this, { status, fields: body.errors ?? [], kind: known(kind) ? kind : "went_wrong" });
   }
 }
 
@@ -146,7 +147,7 @@ export function explain(error, place) {
   const name = (field) => (known(field) ? t(field) : field);
   const lines = error.fields?.length
     ? error.fields.map(({ field, message }) => `${t("please_check", { field: name(FIELDS[field] ?? field) })}: ${message}`)
-    : [`${t("went_wrong")}: ${error.message}`];
+    : [`${t(error.kind ?? "went_wrong")}: ${error.message}`];
   if (!place) return toast(lines.join("; "), { kind: "bad" });
   place.replaceChildren(...lines.map((line) => el("p", {}, line)));
   place.hidden = false;
