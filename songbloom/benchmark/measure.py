@@ -18,6 +18,8 @@ from songbloom.generate.noise import SongNoise
 from songbloom.generate.patches import ComposeSettings, SongTask
 from songbloom.generate.sampling import TokenSampling
 from songbloom.memory import cache_bytes
+from songbloom.model.config import NetConfig
+from songbloom.model.network import SongBloomNet
 from songbloom.pipeline import SongBloom
 from songbloom.quantize.network import weight_bytes
 
@@ -46,6 +48,12 @@ class Whole:
     @property
     def elapsed(self) -> float:
         return self.composing + self.decoding
+
+
+def parameters(config: NetConfig, part: str = "") -> int:
+    """How many the network, or a part of it, has, in whatever they are kept."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in SongBloomNet(config).get_submodule(part).parameters())
 
 
 def tasks_for(model: SongBloom, load: Load) -> list[SongTask]:
@@ -138,7 +146,7 @@ def run_stages(model: SongBloom, load: Load, machine: Machine) -> dict[str, floa
     )
     lm_floor = (weights["lm.layers"] + cache / 2) / machine.bandwidth  # half of it is filled, on average
     rows = 2 * load.batch
-    multiplied = 2 * rows * (1 + 3 * block) * sum(p.numel() for p in net.refiner.layers.parameters())
+    multiplied = 2 * rows * (1 + 3 * block) * parameters(net.config, "refiner.layers")
     dit_floor = max(weights["refiner.layers"] / machine.bandwidth, multiplied / machine.flops)
     return {
         "prefill_ms": 1e3 * sum(prefill),

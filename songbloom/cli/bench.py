@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     from statistics import median
 
     from songbloom.benchmark.machine import look_at, peak_memory_bytes
-    from songbloom.benchmark.measure import Load, first_audio, run_stages, run_whole
+    from songbloom.benchmark.measure import Load, first_audio, parameters, run_stages, run_whole
 
     load = Load(options.seconds, options.steps, options.batch)
     model = _load(options, options.optimization_level)
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     elapsed, composing, seconds = median(r.elapsed for r in own), median(r.composing for r in own), own[0].seconds
     result: dict[str, Any] = {
         "model": model.name,
-        "parameters": sum(p.numel() for p in model.net.parameters()),
+        "parameters": parameters(model.config.net),
         "device": _device_name(model),
         "dtype": str(model.net.dtype).removeprefix("torch."),
         "quantization": model.config.quantization,
