@@ -70,5 +70,6 @@ def test_it_goes_on_from_its_own_block_and_not_from_the_true_one(net):
         h = hidden[2 * block][None] + task.timbre  # after the last token of the second block
         noise = task.noise.flow(1, (block, net.config.latent_dim))[None]
         history, span = painted[:, :block].T[None], slice(block, 2 * block)
-        expected = paint(net, tokens[None, span], h, None, history, noise, task.settings)
+        beats = torch.zeros(1, block, net.config.dim)
+        expected = paint(net, tokens[None, span], beats, h, None, history, noise, task.settings)
     assert torch.allclose(painted[:, span], expected[0].T, atol=1e-4)
