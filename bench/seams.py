@@ -25,12 +25,13 @@ SIDE_S = 0.08  # of sound on either side
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 240.0
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 200.0
     model = load("songbloom_mini")
-    song = (EXAMPLE / "lyrics/lantern.txt").read_text(encoding="utf-8").strip()
+    song = (EXAMPLE / "lyrics/engine.txt").read_text(encoding="utf-8").strip()
     settings = SongSettings(seed=1, max_duration=seconds)
-    lyrics = "\n".join([song] * round(seconds / 25))
-    prepared = model.prepare(SongRequest(lyrics, EXAMPLE / "clips/folk.flac", settings=settings))
+    # Lyrics have an end, so most of such a song is played. In this tempo beats do not fall on seams.
+    lyrics = f"{song}\n\n[inst {round(seconds - 80)}s]\n\n[verse]\nI left a lantern by the door\n\n[outro 20s]"
+    prepared = model.prepare(SongRequest(lyrics, EXAMPLE / "clips/rock.flac", settings=settings))
     frame_rate = model.vae.sample_rate / model.vae.downsampling_ratio
     state = start(model.net, model.tasks(prepared, [1]), window_frames=model.config.max_duration_s * frame_rate)
     slid, patches, before = [], [], 0
