@@ -76,8 +76,8 @@ def tasks_for(model: SongBloom, load: Load) -> list[SongTask]:
     return [SongTask(prefix, SongNoise(seed), settings, timbre) for seed in range(load.batch)]
 
 
-def run_whole(model: SongBloom, load: Load) -> tuple[Whole, Tensor]:
-    """Make the songs; the times, and the first one's latents [L, n]."""
+def run_whole(model: SongBloom, load: Load) -> Whole:
+    """Make the songs."""
     tasks = tasks_for(model, load)
     made: list[list[Tensor]] = [[] for _ in tasks]
     synchronise(model.net.device)
@@ -85,11 +85,10 @@ def run_whole(model: SongBloom, load: Load) -> tuple[Whole, Tensor]:
     for patch in model.compose(tasks):
         made[patch.song].append(patch.latents)
     composed = time.perf_counter()
-    songs = [torch.cat(latents, dim=1) for latents in made]
-    for latents in songs:
-        model.decode(latents)
+    for latents in made:
+        model.decode(torch.cat(latents, dim=1))
     decoded = time.perf_counter()
-    return Whole(composed - began, decoded - composed, len(made[0]) * model.seconds_per_block), songs[0]
+    return Whole(composed - began, decoded - composed, len(made[0]) * model.seconds_per_block)
 
 
 def first_audio(model: SongBloom, load: Load) -> float:
@@ -138,7 +137,7 @@ def run_stages(model: SongBloom, load: Load, machine: Machine) -> dict[str, floa
         (prefill if x.shape[1] > block else steps).append(seconds)
 
     with timed(net.lm, device, lm_called), timed(net.refiner, device, lambda _, s: evaluations.append(s)):
-        whole, _ = run_whole(new, load)
+        whole = run_whole(new, load)
     task = tasks_for(model, load)[0]
     weights = {part: weight_bytes(net.get_submodule(part)) for part in ("lm.layers", "refiner.layers")}
     cache = cache_bytes(

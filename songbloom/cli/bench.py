@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     runs: dict[str, list[Any]] = {level: [] for level in levels}
     for _ in range(options.rounds):
         for level, each in levels.items():
-            runs[level].append(run_whole(each, load)[0])
+            runs[level].append(run_whole(each, load))
     own = runs[options.optimization_level]
     elapsed, composing, seconds = median(r.elapsed for r in own), median(r.composing for r in own), own[0].seconds
     result: dict[str, Any] = {

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from songbloom.errors import CheckpointError
 
+DILATIONS = (1, 3, 9)  # of the residual units
+
 
 class Snake(nn.Module):
     """x + sin(x * e^alpha)^2 / (e^beta + 1e-9), per channel."""
@@ -40,7 +42,7 @@ class ResidualUnit(nn.Sequential):
 
 
 def _residual_units(channels: int) -> list[nn.Module]:
-    return [ResidualUnit(channels, dilation) for dilation in (1, 3, 9)]
+    return [ResidualUnit(channels, dilation) for dilation in DILATIONS]
 
 
 def _channels(config: Mapping[str, Any]) -> list[int]:
@@ -78,7 +80,7 @@ def _context(strides: Sequence[int]) -> int:
     """Latents on either side that the decoder's kernels reach: 9 with the published strides, whose overlap is 16."""
     reach: float = 3  # of the last convolution
     for stride in strides:
-        reach = (reach + 3 * (1 + 3 + 9) + stride) / stride  # residual units, then the transposed convolution
+        reach = (reach + 3 * sum(DILATIONS) + stride) / stride  # residual units, then the transposed convolution
     return math.ceil(reach + 3)
 
 
