@@ -105,11 +105,14 @@ def url_of(settings: ServeSettings) -> str:
     return settings.database_url if kind.startswith("sqlite") else f"postgresql+psycopg://{rest}"
 
 
-def connect(settings: ServeSettings, *, patience_s: float = 5.0, pool_size: int = 20) -> sa.Engine:
+def connect(
+    settings: ServeSettings, *, patience_s: float = 5.0, pool_size: int = 20, listens: bool = False
+) -> sa.Engine:
     """An engine; nothing is connected yet.
 
     Args:
         patience_s: how long to wait for a lock or a connection before the database counts as away.
+        listens: some of its connections wait for notifications, so that a long silence is no fault.
     """
     url = url_of(settings)
     options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size, "pool_timeout": patience_s}
@@ -122,7 +125,10 @@ def connect(settings: ServeSettings, *, patience_s: float = 5.0, pool_size: int 
             "keepalives_count": 3,
             "application_name": "songbloom",
         }
-        return sa.create_engine(url, pool_pre_ping=True, connect_args=timeouts, **options)
+        engine = sa.create_engine(url, pool_pre_ping=True, connect_args=timeouts, **options)
+        if not listens:
+            sa.event.listen(engine, "do_connect", _connect_impatiently)
+        return engine
     engine = sa.create_engine(url, poolclass=QueuePool, connect_args={"check_same_thread": False}, **options)
 
     @sa.event.listens_for(engine, "connect")
@@ -134,6 +140,12 @@ def connect(settings: ServeSettings, *, patience_s: float = 5.0, pool_size: int 
         connection.execute("PRAGMA foreign_keys=ON")
 
     return engine
+
+
+def _connect_impatiently(dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+    from songbloom.serve.postgres import ImpatientConnection
+
+    return ImpatientConnection.connect(*arguments, **options)
 
 
 def migrate(settings: ServeSettings, engine: sa.Engine) -> None:

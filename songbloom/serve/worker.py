@@ -189,7 +189,7 @@ def _begin(worker: Worker, ended: threading.Event) -> None:
     config: DBOSConfig = {
         "name": APPLICATION,
         "system_database_url": url_of(worker.settings),
-        "system_database_engine": worker.engine,
+        "system_database_engine": connect(worker.settings, patience_s=10.0, pool_size=5, listens=True),
         "application_version": VERSION,
         "executor_id": worker.name,
         "log_level": "WARNING",

@@ -11,7 +11,8 @@ class Line:
     """Listens on a TCP port and passes everything on to a Unix socket, until it is cut."""
 
     def __init__(self, target: str) -> None:
-        self._target, self._cut = target, threading.Event()
+        self._target, self._cut, self._flows = target, threading.Event(), threading.Event()
+        self._flows.set()
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -24,12 +25,18 @@ class Line:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
+    def hold(self) -> None:
+        """Take connections and what comes through them, and pass nothing on until it is mended."""
+        self._flows.clear()
+
     def mend(self) -> None:
         self._cut.clear()
+        self._flows.set()
 
     def close(self) -> None:
         self._listener.close()
         self.cut()
+        self._flows.set()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -47,6 +54,7 @@ class Line:
     def _pass(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                self._flows.wait()
                 sink.sendall(data)
         for end in (source, sink):
             self._open.discard(end)

@@ -100,3 +100,19 @@ def test_nothing_accepted_is_lost_while_the_database_is_gone(shared, clip):
     assert worker.poll() is None
     assert server.job(running)["attempts"] == 1
     assert server.ended(server.accepted(clip))["status"] == "completed"
+
+
+def test_a_database_that_takes_questions_and_never_answers_is_away(shared, clip):
+    server, start_worker, _, line = shared
+    worker = start_worker("one")
+    running = server.accepted(clip, max_duration="15")
+    server.until(running, lambda job: job["progress"]["song_s"] > 1)
+    line.hold()
+    refused = server.client.get(f"/jobs/{running}", timeout=40)
+    assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
+    assert server.client.get("/health").status_code == 200
+    line.mend()
+    assert server.ended(running, timeout_s=90)["status"] == "completed"
+    assert worker.poll() is None
+    assert server.job(running)["attempts"] == 1
+    assert server.ended(server.accepted(clip))["status"] == "completed"
