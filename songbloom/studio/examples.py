@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Beside the package in a checkout; an installed package has none.
-FOLDER = Path(__file__).parents[2] / "example"
+_INSTALLED, _CHECKOUT = (folder / "example" for folder in Path(__file__).parents[1:3])
+#: Within the package where a wheel was installed (setup.py puts it there), beside the package in a checkout.
+FOLDER = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 
 @dataclass(frozen=True)
