@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, Playwright
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required", "--mute-audio",
+    "--use-fake-device-for-media-stream",  # a microphone that beeps
 )  # fmt: skip
 WAIT_MS = 180_000  # a ceiling, for machines that are busy
 

@@ -76,6 +76,24 @@ def test_the_editor_warns_and_pronounces(studio, visit):
     page.until(lambda: "[banana]" in page.find("#sb-lyrics textarea").input_value())  # the draft
 
 
+def test_a_recording_becomes_the_clip(studio, visit):
+    page = visit(studio, permissions=["microphone"])
+    page.write("[verse]\nhello")
+    page.page.get_by_role("button", name="Record").click()
+    stop = page.page.get_by_role("button", name="Stop recording")
+    stop.wait_for()
+    page.page.wait_for_timeout(2500)
+    stop.click()
+    page.find(".sb-clip-view canvas").wait_for()
+    page.finished(page.made())
+
+
+def test_a_refused_microphone_is_told(studio, visit):
+    page = visit(studio)
+    page.page.get_by_role("button", name="Record").click()
+    page.find("#sb-toasts").get_by_text("microphone").wait_for()
+
+
 def test_cancelling_keeps_what_is_done(studio, visit):
     page = _wish(visit(studio))
     page.longest(120)

@@ -152,11 +152,14 @@ async function record(recordButton) {
     return;
   }
   let stream;
+  recordButton.disabled = true; // until the browser has asked its user
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio: true });
   } catch {
     toast(t("record_refused"), { kind: "bad" });
     return;
+  } finally {
+    recordButton.disabled = false;
   }
   const parts = [];
   const label = (text, picture) => recordButton.replaceChildren(icon(picture), el("span", {}, text));

@@ -58,7 +58,7 @@ export function icon(name) {
 
 /** A button with a picture; without `text` its label is spoken and shown as a hint. */
 export function button(name, label, onclick, { text = false, kind = "" } = {}) {
-  const attributes = { type: "button", class: `sb-button ${kind}`, onclick, "aria-label": label, title: text ? null : label };
+  const attributes = { type: "button", class: `sb-button ${kind}`, onclick, "aria-label": text ? null : label, title: text ? null : label };
   return el("button", attributes, icon(name), text ? el("span", {}, label) : null);
 }
 
