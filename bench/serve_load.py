@@ -13,35 +13,50 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import numpy as np
 
 from tests.serve.server import REAL, ROOT, Server
 
-POLLS_A_SECOND, QUEUED, SLOW_UPLOADS = 200, 500, 100
+POLLS_A_SECOND, QUEUED, SLOW_UPLOADS, CONNECTIONS = 200, 500, 100, 50
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _ask(connection: Connection, path: str) -> int:
+    """The status of the answer. A client of few lines, so that the server's work is measured and not the client's."""
+    reader, writer = connection
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    await reader.readexactly(int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0]))
+    return int(head.split(b" ", 2)[1])
 
 
 async def _poll(url: str, ids: list[str], seconds: float) -> tuple[list[float], int]:
-    """Asks at fixed moments, however slow the answers are; returns times and the number of failures."""
+    """Asks at fixed moments, however slow the answers are.
+
+    Returns times in ms, each since the moment its question was due, and the number of failures.
+    """
+    address = urlsplit(url)
+    free: asyncio.Queue[Connection] = asyncio.Queue()
+    for _ in range(CONNECTIONS):
+        free.put_nowait(await asyncio.open_connection(address.hostname, address.port))
     times: list[float] = []
     failures = 0
 
-    async def ask(client: httpx.AsyncClient, number: int) -> None:
+    async def ask(due: float, number: int) -> None:
         nonlocal failures
-        began = time.perf_counter()
-        try:
-            answer = await client.get(f"/jobs/{ids[number % len(ids)]}")
-            failures += answer.status_code != 200
-        except httpx.HTTPError:
-            failures += 1
-        times.append((time.perf_counter() - began) * 1000)
+        connection = await free.get()
+        failures += await _ask(connection, f"/jobs/{ids[number % len(ids)]}") != 200
+        free.put_nowait(connection)
+        times.append((time.perf_counter() - due) * 1000)
 
-    limits = httpx.Limits(max_connections=50, max_keepalive_connections=50)
-    async with httpx.AsyncClient(base_url=url, timeout=30, limits=limits) as client, asyncio.TaskGroup() as group:
-        start = time.perf_counter()
-        for number in range(int(seconds * POLLS_A_SECOND)):
-            await asyncio.sleep(max(0.0, start + number / POLLS_A_SECOND - time.perf_counter()))
-            group.create_task(ask(client, number))
+    asked, start = [], time.perf_counter()
+    for number in range(int(seconds * POLLS_A_SECOND)):
+        due = start + number / POLLS_A_SECOND
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        asked.append(asyncio.create_task(ask(due, number)))
+    await asyncio.gather(*asked)
+    while not free.empty():
+        free.get_nowait()[1].close()
     return times, failures
 
 

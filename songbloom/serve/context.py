@@ -36,16 +36,16 @@ class ServeContext:
     stopping: bool = False  # long answers end when the server does
 
 
-def _context(request: Request) -> ServeContext:
+async def _context(request: Request) -> ServeContext:
     return cast(ServeContext, request.app.state.context)
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:
     return cast(Caller, request.scope["state"]["caller"])
 
 
-def _admin(request: Request) -> Caller:
-    caller = _caller(request)
+async def _admin(request: Request) -> Caller:
+    caller = await _caller(request)
     if not caller.admin:
         raise Forbidden("This needs a key made with --admin.")
     return caller
