@@ -90,7 +90,7 @@ class JobService:
     def get(self, owner: str, job_id: str) -> Job:
         """Raises NotFound, also for the job of another owner."""
         with reached(), self.engine.connect() as connection:
-            row = connection.execute(sa.select(jobs).where(*_own(owner, job_id))).first()
+            row = connection.execute(_ONE, {"owner": owner, "job_id": job_id}).first()
         if row is None:
             raise NotFound("There is no such job.")
         return Job.from_row(row._asdict())
@@ -121,12 +121,8 @@ class JobService:
         """How many jobs are served before this one; None if it does not wait."""
         if job.status != PENDING:
             return None
-        first = sa.or_(
-            jobs.c.priority < job.priority, sa.and_(jobs.c.priority == job.priority, jobs.c.created < job.created)
-        )
         with reached(), self.engine.connect() as connection:
-            query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.status == PENDING, first)
-            return connection.scalar(query) or 0
+            return connection.scalar(_COUNT_BEFORE, {"priority": job.priority, "created": job.created}) or 0
 
     def cancel(self, owner: str, job_id: str, *, keep: bool = False) -> Job:
         """A waiting job is cancelled at once, a running one within a block; an ended one stays as it is.
@@ -223,8 +219,23 @@ class JobService:
             log.warning("files of %s are left for the sweeper: %s", job_id, error)
 
 
-def _own(owner: str, job_id: str) -> tuple[Any, ...]:
+def _own(owner: Any, job_id: Any) -> tuple[Any, ...]:
     return jobs.c.id == job_id, jobs.c.owner == owner, jobs.c.deleted.is_(sa.false())
+
+
+# What every poll asks is put together once: that takes SQLAlchemy longer than the database the answer.
+_ONE = sa.select(jobs).where(*_own(sa.bindparam("owner"), sa.bindparam("job_id")))
+_COUNT_BEFORE = (
+    sa.select(sa.func.count())
+    .select_from(jobs)
+    .where(
+        jobs.c.status == PENDING,
+        sa.or_(
+            jobs.c.priority < sa.bindparam("priority"),
+            sa.and_(jobs.c.priority == sa.bindparam("priority"), jobs.c.created < sa.bindparam("created")),
+        ),
+    )
+)
 
 
 def _new_row(
