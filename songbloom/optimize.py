@@ -1,9 +1,10 @@
 """Optimization levels: what of the machine a loaded model makes use of.
 
 * minimal: plain eager computation, the reference.
-* standard: the same results within rounding: cuDNN looks for its fastest convolutions.
-* aggressive: TF32 for what stays in float32, and the refiner compiled by ``torch.compile``: on a CPU a tenth to a fifth
-  faster. The language model's step is not (its compiled form was slower: it waits for memory), nor are layers of 8 or
+* standard: the same results within rounding: cuDNN looks for its fastest convolutions; on a CPU the refiner's weights
+  lie column by column.
+* aggressive: TF32 for what stays in float32, and the refiner compiled by ``torch.compile``: on a CPU 1.1 to 1.3 times
+  as fast. The language model's step is not (its compiled form was slower: it waits for memory), nor are layers of 8 or
   4 bits, whose products the compiler cannot join with anything.
 
 Attention is PyTorch's ``scaled_dot_product_attention``, whose CUDA kernels are FlashAttention 2 themselves, so the
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 
 from songbloom.errors import InvalidInput
 from songbloom.model.network import SongBloomNet
@@ -43,6 +45,9 @@ def optimize(net: SongBloomNet, level: str) -> list[str]:
         notes.append(
             f"TF32 {'on' if level == 'aggressive' else 'off'}, cuDNN search {'off' if level == 'minimal' else 'on'}"
         )
+    if net.device.type == "cpu" and level != "minimal":
+        _lay_by_columns(net.refiner)
+        notes.append("the refiner's weights lie by columns")
     quantized = any(isinstance(module, QuantizedLinear) for module in net.refiner.modules())
     if level == "aggressive" and not quantized:
         net.refiner.forward = Compiled(net.refiner.forward)  # type: ignore[assignment]
@@ -50,6 +55,14 @@ def optimize(net: SongBloomNet, level: str) -> list[str]:
     else:
         notes.append("torch.compile off" + (": the refiner is quantized" if level == "aggressive" else ""))
     return notes
+
+
+def _lay_by_columns(module: nn.Module) -> None:
+    """The same weights in another order of memory: the CPU's product of 9 to 64 rows, as a block of one song has, is
+    up to twice as fast with it. The language model's one or two rows are faster without."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            layer.weight.data = layer.weight.data.t().contiguous().t()
 
 
 def _attention(device: torch.device) -> str:
