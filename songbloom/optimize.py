@@ -2,7 +2,7 @@
 
 * minimal: plain eager computation, the reference.
 * standard: the same results within rounding: cuDNN looks for its fastest convolutions; on a CPU the refiner's weights
-  lie column by column.
+  lie column by column, and one without bfloat16 arithmetic multiplies weights of that kind in float32.
 * aggressive: TF32 for what stays in float32, and the refiner compiled by ``torch.compile``: on a CPU 1.1 to 1.3 times
   as fast. The language model's step is not (its compiled form was slower: it waits for memory), nor are layers of 8 or
   4 bits, whose products the compiler cannot join with anything.
@@ -15,18 +15,24 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from songbloom.errors import InvalidInput
 from songbloom.model.network import SongBloomNet
+from songbloom.model.sketch_lm import CausalAttention
 from songbloom.quantize.linear import QuantizedLinear
 from songbloom.request import OPTIMIZATION_LEVELS
 
 log = logging.getLogger(__name__)
+
+MANY_ROWS = 40
 
 
 def optimize(net: SongBloomNet, level: str) -> list[str]:
@@ -46,6 +52,9 @@ def optimize(net: SongBloomNet, level: str) -> list[str]:
             f"TF32 {'on' if level == 'aggressive' else 'off'}, cuDNN search {'off' if level == 'minimal' else 'on'}"
         )
     if net.device.type == "cpu" and level != "minimal":
+        if net.dtype == torch.bfloat16 and not _has_bfloat16():
+            _multiply_in_float32(net)
+            notes.append("this CPU has no bfloat16 arithmetic: larger products are computed in float32")
         _lay_by_columns(net.refiner)
         notes.append("the refiner's weights lie by columns")
     quantized = any(isinstance(module, QuantizedLinear) for module in net.refiner.modules())
@@ -55,6 +64,32 @@ def optimize(net: SongBloomNet, level: str) -> list[str]:
     else:
         notes.append("torch.compile off" + (": the refiner is quantized" if level == "aggressive" else ""))
     return notes
+
+
+def _has_bfloat16() -> bool:
+    """Whether the CPU multiplies in bfloat16; x86 processors alone are asked."""
+    return platform.machine().lower() not in ("x86_64", "amd64") or torch.cpu._is_avx512_bf16_supported()
+
+
+def _multiply_in_float32(module: nn.Module) -> None:
+    """Keep weights, keys and values in bfloat16 but multiply by them in float32, two to four times as fast where
+    bfloat16 products are imitated. With few rows a weight's conversion would cost more than it saves."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            layer.forward = partial(_float32_product, layer)  # type: ignore[method-assign]
+        if isinstance(layer, CausalAttention):
+            layer.attend = _float32_attention  # type: ignore[assignment]
+
+
+def _float32_attention(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
+    return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), **options).to(q.dtype)
+
+
+def _float32_product(layer: nn.Linear, x: Tensor) -> Tensor:
+    if x.numel() < MANY_ROWS * x.shape[-1]:
+        return F.linear(x, layer.weight, layer.bias)
+    bias = None if layer.bias is None else layer.bias.float()
+    return F.linear(x.float(), layer.weight.float(), bias).to(x.dtype)
 
 
 def _lay_by_columns(module: nn.Module) -> None:

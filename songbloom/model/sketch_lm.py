@@ -44,6 +44,8 @@ class SwiGLU(nn.Module):
 class CausalAttention(nn.Module):
     """Multi-head causal self-attention over everything in the cache and the new positions."""
 
+    attend = staticmethod(F.scaled_dot_product_attention)
+
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads, self.head_dim = num_heads, dim // num_heads
@@ -64,7 +66,7 @@ class CausalAttention(nn.Module):
         if cache is not None:
             k, v = cache.update(layer, k, v)
         causal = mask is None and k.shape[2] == x.shape[1] > 1
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+        y = self.attend(q, k, v, attn_mask=mask, is_causal=causal)
         return self.out(y.transpose(1, 2).flatten(2))
 
 
