@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from typing import IO
 
@@ -79,7 +80,7 @@ class SongSound:
     """The PCM of one sample, from its blocks while they are there, from the finished file after; methods block.
 
     The finished file is decoded in another way than the blocks, so that samples may differ in the last bits where a
-    reader passes from one to the other; never in place.
+    reader passes from one to the other; never in place. A thread may close it while another reads: closing waits.
     """
 
     def __init__(self, storage: Storage, job: Job, sample: int) -> None:
@@ -89,6 +90,7 @@ class SongSound:
         self._block, self._block_start = 0, 0
         self._finished: soundfile.SoundFile | None = None
         self._gain = 1.0  # undoes what saving did to the level
+        self._lock, self._closed = threading.Lock(), False
 
     def read(self) -> bytes | None:
         """The PCM that follows; b'' if it is not there yet, None at the song's end.
@@ -96,6 +98,10 @@ class SongSound:
         Raises:
             OSError: the storage is away.
         """
+        with self._lock:
+            return None if self._closed else self._read()
+
+    def _read(self) -> bytes | None:
         if self._finished is None:
             piece = self._read_block()
             if piece is not None:
@@ -107,13 +113,16 @@ class SongSound:
 
     def open_if_finished(self) -> int | None:
         """Frames of the whole song if it is finished."""
-        if self._finished is None and self.storage.exists(keys.metadata_key(self.job.id, self.sample)):
-            self._open_finished()
-        return None if self._finished is None else int(self._finished.frames)
+        with self._lock:
+            if self._finished is None and self.storage.exists(keys.metadata_key(self.job.id, self.sample)):
+                self._open_finished()
+            return None if self._finished is None else int(self._finished.frames)
 
     def close(self) -> None:
-        if self._finished is not None:
-            self._finished.close()
+        with self._lock:
+            self._closed = True
+            if self._finished is not None:
+                self._finished.close()
 
     def _read_block(self) -> bytes | None:
         """PCM of the next block that has some we have not given; None if it is not there."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import errno
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import sqlalchemy as sa
 
 from songbloom.errors import InvalidInput
@@ -24,7 +27,7 @@ from songbloom.serve.records import FAILED, SongOrder
 from songbloom.serve.settings import ServeSettings
 from songbloom.serve.slots import worker_slot
 from songbloom.serve.song_work import SongWork
-from songbloom.serve.sound import byte_range
+from songbloom.serve.sound import SongSound, byte_range
 from songbloom.serve.storage import Storage
 from songbloom.serve.supervisor import Supervisor
 from tests.serve.fake_worker import FakeComposer
@@ -133,6 +136,31 @@ def test_ranges(header, size, expected):
     assert byte_range(header, size) == expected
     with pytest.raises(ValueError, match="100"):
         byte_range("bytes=100-", 100)
+
+
+def test_a_song_is_not_closed_under_its_reader(service, clip, monkeypatch):
+    """A client leaves while a thread reads for it: closed under its reader, libsndfile takes the process along."""
+    reading, going_on = threading.Event(), threading.Event()
+
+    class SlowFile(soundfile.SoundFile):
+        def read(self, *arguments, **options):
+            reading.set()
+            assert going_on.wait(30)
+            return super().read(*arguments, **options)
+
+    monkeypatch.setattr(soundfile, "SoundFile", SlowFile)
+    job = service.get("ada", _job(service, clip))
+    service.storage.write_file(storage.audio_key(job.id, 0, "wav"), clip)
+    service.storage.write(storage.metadata_key(job.id, 0), b"{}")
+    sound = SongSound(service.storage, job, 0)
+    with ThreadPoolExecutor(2) as threads:
+        piece = threads.submit(sound.read)
+        assert reading.wait(30)
+        closing = threads.submit(sound.close)
+        assert not wait([closing], timeout=0.2).done
+        going_on.set()
+        assert len(piece.result()) > 0
+    assert sound.read() is None
 
 
 # uploads

@@ -243,7 +243,8 @@ async def _composed(context: ServeContext, owner: str, sound: SongSound, piece: 
                 found = b""
                 await asyncio.sleep(_POLL_S)
     finally:
-        sound.close()
+        # A client that leaves ends this while a thread still reads; closing waits for it, so not in the event loop.
+        asyncio.get_running_loop().run_in_executor(None, sound.close)
 
 
 async def _after(body: AsyncIterator[bytes], begin: bytes, skip: int) -> AsyncIterator[bytes]:
