@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -100,3 +102,23 @@ def test_a_stream_ends_with_its_job(slow, clip):
     assert slow.client.get(f"/jobs/{job_id}/stream").status_code == 404
     assert slow.client.get(f"/jobs/{job_id}/stream", params={"sample": 1}).status_code == 404
     assert slow.client.get(f"/jobs/{job_id}/stream", params={"from_s": "nan"}).status_code == 422
+
+
+def test_listeners_who_leave_do_no_harm(make_server, clip):
+    """Many break off at any moment of the reading of a finished song."""
+    server = make_server(fake_block_s=0.005)
+    job_id = server.accepted(clip, max_duration="100")
+    server.ended(job_id)
+
+    def leave_early(listener: int) -> None:
+        address = ("127.0.0.1", server.settings["port"])
+        for left in np.random.default_rng(listener).integers(1, 2_000_000, 8):
+            with socket.create_connection(address) as connection:
+                connection.sendall(f"GET /jobs/{job_id}/stream HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                while left > 0 and (piece := connection.recv(65536)):
+                    left -= len(piece)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(leave_early, range(8)))
+    assert server.process.poll() is None
+    assert server.client.get("/health").status_code == 200
