@@ -1,8 +1,8 @@
 """Optimization levels: what of the machine a loaded model makes use of.
 
 * minimal: plain eager computation, the reference.
-* standard: the same results within rounding: cuDNN looks for its fastest convolutions; on a CPU the refiner's weights
-  lie column by column where MKL multiplies them, and where bfloat16 has no arithmetic, its weights meet float32.
+* standard: the same results within rounding: cuDNN looks for its fastest convolutions, and a CPU without bfloat16
+  arithmetic multiplies weights of that kind in float32.
 * aggressive: TF32 for what stays in float32, and the refiner compiled by ``torch.compile``: on a CPU 1.1 to 1.3 times
   as fast. The language model's step is not (its compiled form was slower: it waits for memory), nor are layers of 8 or
   4 bits, whose products the compiler cannot join with anything.
@@ -51,14 +51,9 @@ def optimize(net: SongBloomNet, level: str) -> list[str]:
         notes.append(
             f"TF32 {'on' if level == 'aggressive' else 'off'}, cuDNN search {'off' if level == 'minimal' else 'on'}"
         )
-    if net.device.type == "cpu" and level != "minimal":
-        widened = net.dtype == torch.bfloat16 and not _has_bfloat16()
-        if widened:
-            _multiply_in_float32(net)
-            notes.append("this CPU has no bfloat16 arithmetic: larger products are computed in float32")
-        if torch.backends.mkl.is_available() and (widened or net.dtype == torch.float32):
-            _lay_by_columns(net.refiner)
-            notes.append("the refiner's weights lie by columns")
+    if net.device.type == "cpu" and level != "minimal" and net.dtype == torch.bfloat16 and not _has_bfloat16():
+        _multiply_in_float32(net)
+        notes.append("this CPU has no bfloat16 arithmetic: larger products are computed in float32")
     quantized = any(isinstance(module, QuantizedLinear) for module in net.refiner.modules())
     if level == "aggressive" and not quantized:
         net.refiner.forward = Compiled(net.refiner.forward)  # type: ignore[assignment]
@@ -92,14 +87,6 @@ def _float32_product(layer: nn.Linear, x: Tensor) -> Tensor:
         return F.linear(x, layer.weight, layer.bias)
     bias = None if layer.bias is None else layer.bias.float()
     return F.linear(x.float(), layer.weight.float(), bias).to(x.dtype)
-
-
-def _lay_by_columns(module: nn.Module) -> None:
-    """The same weights in another order of memory: MKL's product of 9 to 64 rows in float32, as a block of one song
-    has, is up to twice as fast with it. The language model's one or two rows are faster without."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Linear):
-            layer.weight.data = layer.weight.data.t().contiguous().t()
 
 
 def _attention(device: torch.device) -> str:

@@ -28,6 +28,7 @@ def test_the_bundled_model_makes_a_song_killed_or_not(tmp_path, clip):
         while server.client.get("/ready").status_code != 200:
             assert time.monotonic() < deadline
             time.sleep(0.1)
+        assert "workers" in server.client.get("/ready").json()
         song = server.client.get(f"/download/{calm}/0").content
         audio, rate = soundfile.read(io.BytesIO(song), dtype="float32")
         assert rate == 48000 and len(audio) / rate == job["samples"][0]["seconds"] and np.abs(audio).max() > 0.01

@@ -58,7 +58,8 @@ export function icon(name) {
 
 /** A button with a picture; without `text` its label is spoken and shown as a hint. */
 export function button(name, label, onclick, { text = false, kind = "" } = {}) {
-  const attributes = { type: "button", class: `sb-button ${kind}`, onclick, "aria-label": text ? null : label, title: text ? null : label };
+  const told = text ? null : label; // written words are read as they stand, also when they change
+  const attributes = { type: "button", class: `sb-button ${kind}`, onclick, "aria-label": told, title: told };
   return el("button", attributes, icon(name), text ? el("span", {}, label) : null);
 }
 
