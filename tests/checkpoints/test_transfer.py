@@ -237,7 +237,7 @@ def test_a_wrong_size_that_was_not_announced(hub, job, tmp_path):
 def test_a_silent_server_is_given_up_with_the_part_kept(hub, tmp_path):
     hub.put(SOURCE, "model.pt", BODY, cut_after=100, stalls=True)
     with pytest.raises(TransferError, match="connection broke at byte .*timed out"):
-        Transfer(hub.endpoints.url(SOURCE, "model.pt"), tmp_path / "model.pt", timeout=0.2).fetch()
+        Transfer(hub.endpoints.url(SOURCE, "model.pt"), tmp_path / "model.pt", timeout=1.0).fetch()
     assert not (tmp_path / "model.pt").exists() and (tmp_path / "model.pt.part").exists()
 
 
