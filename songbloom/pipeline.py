@@ -208,13 +208,7 @@ class SongBloom:
             InvalidInput: names the field at fault.
         """
         config = self.config
-        report = lyric_text.describe(
-            request.lyrics,
-            processor=config.lyric_processor,
-            pace=config.pace,
-            max_tokens=config.net.lyrics.max_len,
-            vocab=config.net.lyrics.vocab,
-        )
+        report = config.reader.describe(request.lyrics)
         if report.tokens > config.net.lyrics.max_len:
             remedy = f"{report.tokens} lyric tokens, but {self.name} reads {config.net.lyrics.max_len}; shorten them"
             raise InvalidInput("lyrics", request.lyrics, remedy)

@@ -4,37 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from songbloom.checkpoints.registry import DEFAULT_LOCAL_DIR
 from songbloom.cli.generate import read_lyrics
 from songbloom.cli.jsonl import read_rows
 from songbloom.cli.terminal import DONE, FAILED, Parser, write_line
 from songbloom.errors import InvalidInput
-from songbloom.lyrics import LyricsReport, Pace, describe
-
-
-@dataclass(frozen=True)
-class Reader:
-    """How a model reads lyrics; the defaults are those of no model in particular."""
-
-    processor: str = "phoneme"
-    pace: Pace = Pace()
-    max_tokens: int | None = None
-    vocab: tuple[str, ...] | None = None
-
-    def describe(self, text: Any, processor: str | None = None, *, as_given: bool = False) -> LyricsReport:
-        return describe(
-            text,
-            processor=self.processor if processor is None else processor,
-            pace=self.pace,
-            max_tokens=self.max_tokens,
-            vocab=self.vocab,
-            as_given=as_given,
-        )
+from songbloom.lyrics import LyricsReport, Reader
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
@@ -70,9 +48,7 @@ def _reader(model_name: str | None, local_dir: str) -> Reader:
         return Reader()
     from songbloom.pipeline import read_model_config
 
-    config = read_model_config(model_name, local_dir=local_dir)
-    lyrics = config.net.lyrics
-    return Reader(config.lyric_processor, config.pace, lyrics.max_len, lyrics.vocab)
+    return read_model_config(model_name, local_dir=local_dir).reader
 
 
 def _rows(path: Path, describe: partial[LyricsReport], processor: str | None) -> int:

@@ -5,7 +5,7 @@ Dictionaries and segmenters load at the first word that needs them, never at imp
 
 from .parse import Lyrics, Section, parse
 from .phonemes import PROCESSORS, STRUCTURE_LABELS, phonemize, symbols, unpronounceable
-from .report import LyricsReport, Pace, SectionReport, describe
+from .report import LyricsReport, Pace, Reader, SectionReport, describe
 
 __all__ = [
     "PROCESSORS",
@@ -13,6 +13,7 @@ __all__ = [
     "Lyrics",
     "LyricsReport",
     "Pace",
+    "Reader",
     "Section",
     "SectionReport",
     "describe",

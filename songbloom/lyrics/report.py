@@ -178,3 +178,24 @@ def describe(
         sections=sections,
         warnings=warnings,
     )
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How a model reads lyrics, as :func:`describe` wants it told; the defaults are those of no model in particular."""
+
+    processor: str = "phoneme"
+    pace: Pace = Pace()
+    max_tokens: int | None = None
+    vocab: tuple[str, ...] | None = None
+
+    def describe(self, text: str, processor: str | None = None, *, as_given: bool = False) -> LyricsReport:
+        """What this model gets of ``text``; ``processor`` stands in for its own."""
+        return describe(
+            text,
+            processor=self.processor if processor is None else processor,
+            pace=self.pace,
+            max_tokens=self.max_tokens,
+            vocab=self.vocab,
+            as_given=as_given,
+        )

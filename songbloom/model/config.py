@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from songbloom.errors import CheckpointError
-from songbloom.lyrics.report import Pace
+from songbloom.lyrics.report import Pace, Reader
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,10 @@ class ModelConfig:
     defaults: InferenceDefaults = field(default_factory=InferenceDefaults)
 
     @property
-    def pace(self) -> Pace:
-        """How long this model takes for lyrics, to estimate a song's length."""
-        return Pace(self.seconds_per_tag, self.seconds_per_syllable, self.seconds_per_line)
+    def reader(self) -> Reader:
+        """How this model reads lyrics, and how long it takes for them."""
+        pace = Pace(self.seconds_per_tag, self.seconds_per_syllable, self.seconds_per_line)
+        return Reader(self.lyric_processor, pace, self.net.lyrics.max_len, self.net.lyrics.vocab)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

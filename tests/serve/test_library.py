@@ -8,13 +8,14 @@ import time
 import pytest
 import sqlalchemy as sa
 
+from songbloom.lyrics import Reader
 from songbloom.request import SongSettings
 from songbloom.serve import retention, storage
 from songbloom.serve.database import connect, library, metadata, migrate
 from songbloom.serve.downloads import Downloads
 from songbloom.serve.errors import Conflict, NotFound
 from songbloom.serve.library import Library, default_title
-from songbloom.serve.lyric_reader import LyricReader
+from songbloom.serve.lyric_reader import reader_of
 from songbloom.serve.models import LoadedModel
 from songbloom.serve.records import SongOrder
 from songbloom.serve.settings import ServeSettings
@@ -91,10 +92,10 @@ def test_tables_of_an_earlier_version_are_brought_up_to_date(migrated, tmp_path)
 
 
 def test_what_a_model_reads_is_known_without_loading_it(tmp_path):
-    mini = LyricReader.of("songbloom_mini", tmp_path)
+    mini = reader_of("songbloom_mini", tmp_path)
     assert mini.vocab and mini.max_tokens == 600 and mini.pace.syllable_s > 0
-    assert LyricReader.of("songbloom_full_240s", tmp_path).pace.tag_s == 5
-    assert LyricReader.of("nobody", tmp_path) == LyricReader()
+    assert reader_of("songbloom_full_240s", tmp_path).pace.tag_s == 5
+    assert reader_of("nobody", tmp_path) == Reader()
 
 
 def test_a_model_rests_until_a_song_needs_it(service):  # noqa: F811

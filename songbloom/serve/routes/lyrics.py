@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from songbloom.lyrics import describe
 from songbloom.lyrics.parse import NothingToSing
 from songbloom.serve.context import Context, Who
 from songbloom.serve.errors import Invalid, Unavailable
-from songbloom.serve.lyric_reader import LyricReader
+from songbloom.serve.lyric_reader import reader_of
 from songbloom.serve.problems import responses
 from songbloom.serve.schemas import LyricsAnswer, LyricsQuestion, LyricsSection
 
@@ -19,15 +18,9 @@ router = APIRouter(tags=["generate"])
 def lyrics(context: Context, _: Who, question: LyricsQuestion) -> LyricsAnswer:
     """Sections with expected seconds, phonemes and warnings, as the current model reads them."""
     model = context.jobs.model()
-    reader = LyricReader.of(model, context.settings.local_dir)
+    reader = reader_of(model, context.settings.local_dir)
     try:
-        report = describe(
-            question.lyrics,
-            processor=reader.processor,
-            pace=reader.pace,
-            max_tokens=reader.max_tokens,
-            vocab=reader.vocab,
-        )
+        report = reader.describe(question.lyrics)
     except NothingToSing as error:  # no mistake in lyrics that are being written
         return LyricsAnswer(model=model, seconds=0, tokens=0, sections=[], warnings=[error.remedy])
     sections = [
