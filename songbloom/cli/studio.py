@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+from dataclasses import replace
 from functools import partial
 
 from songbloom.cli.serve import add_settings
@@ -53,6 +54,9 @@ def run(options: argparse.Namespace) -> int:
         from songbloom.studio.share import share
 
         addresses = share(settings)
+        if not settings.auth_on:  # the tunnel's name is then one of this server's
+            origins = f"{settings.cors_origins},{addresses.public.removesuffix('/')}"
+            settings = replace(settings, cors_origins=origins)
         write_line(f"shared at {addresses.public}\nyours is {addresses.local}")
     serve(settings, page=partial(mount_studio, load=options.auto_load_model))
     return DONE

@@ -14,7 +14,7 @@ from songbloom import __version__
 from songbloom.serve.context import ServeContext
 from songbloom.serve.database import connect, migrate, private_folder
 from songbloom.serve.downloads import Downloads
-from songbloom.serve.errors import TooMany, Unauthorized
+from songbloom.serve.errors import Forbidden, TooMany, Unauthorized
 from songbloom.serve.gate import OPEN_PATHS, Gate
 from songbloom.serve.heartbeat import Watch
 from songbloom.serve.jobs import JobService
@@ -77,8 +77,9 @@ def create_app(
     add_handlers(app)
     if page is not None:
         page(app)
-    if settings.origins:
-        methods, own = ["GET", "POST", "DELETE"], ["X-Request-ID", "X-Job-ID", "Retry-After", "Location"]
+    app.add_middleware(Gate, settings=settings, engine=engine, requests=metrics.requests, seconds=metrics.seconds)
+    if settings.origins:  # around the gate, so that pages can read its refusals too
+        methods, own = ["GET", "POST", "PATCH", "DELETE"], ["X-Request-ID", "X-Job-ID", "Retry-After", "Location"]
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.origins,
@@ -86,7 +87,6 @@ def create_app(
             allow_headers=["Authorization", "X-API-Key", "Idempotency-Key", "Range"],
             expose_headers=own,
         )
-    app.add_middleware(Gate, settings=settings, engine=engine, requests=metrics.requests, seconds=metrics.seconds)
     app.openapi = lambda: _openapi(app, settings)  # type: ignore[method-assign]
     return app
 
@@ -124,11 +124,12 @@ def _openapi(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
     parts["schemas"].pop("ValidationError", None)
     if settings.auth_on:
         parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        for path, operations in schema["paths"].items():
-            for operation in operations.values():
-                if path not in OPEN_PATHS:
-                    operation["security"] = [{"key": []}]
-                    extra = responses(Unauthorized, TooMany)
-                    operation["responses"].update({str(code): answer for code, answer in extra.items()})
+    for path, operations in schema["paths"].items():
+        for operation in operations.values():
+            extra = () if settings.auth_on else (Forbidden,)  # pages of other origins
+            if settings.auth_on and path not in OPEN_PATHS:
+                operation["security"], extra = [{"key": []}], (Unauthorized, TooMany)
+            for code, answer in responses(*extra).items():
+                operation["responses"].setdefault(str(code), answer)
     app.openapi_schema = schema
     return schema

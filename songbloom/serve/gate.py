@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from songbloom.serve.auth import ANYONE, Caller, find_caller
 from songbloom.serve.errors import ServeError, TooLarge, TooMany, TooSlow, Unauthorized
-from songbloom.serve.limits import RateLimit
+from songbloom.serve.limits import OpenLimit, RateLimit
+from songbloom.serve.origins import Origins
 from songbloom.serve.problems import problem_response
 from songbloom.serve.settings import ServeSettings
 
@@ -30,6 +31,8 @@ KEY_COOKIE = "songbloom_key"
 #: Fields and boundaries beside the uploaded file.
 _FORM_BYTES = 500_000
 _DRAIN_S = 10.0
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_MOST_OPEN = 250  # requests of one key at once; streams and events stay open long
 _GIVEN_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -51,7 +54,8 @@ class Gate:
     ) -> None:
         self.app, self.settings, self.engine = app, settings, engine
         self._requests, self._seconds = requests, seconds
-        self._rate = RateLimit(settings.rate_per_minute)
+        self._rate, self._open = RateLimit(settings.rate_per_minute), OpenLimit(_MOST_OPEN)
+        self._origins = Origins(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,9 +78,10 @@ class Gate:
             await send(message)
 
         try:
-            scope["state"]["caller"] = await self._admit(request)
+            caller = scope["state"]["caller"] = await self._admit(request)
             body.check_length(request.headers.get("content-length"))
-            await self.app(scope, body.receive, send_with_headers)
+            with self._open.one_more(caller.name if self.settings.auth_on else ""):
+                await self.app(scope, body.receive, send_with_headers)
         except Exception as error:
             problem = body.problem or error
             if not isinstance(problem, ServeError):
@@ -89,12 +94,14 @@ class Gate:
         finally:
             taken_s = time.monotonic() - began
             route = getattr(scope.get("route"), "path", "other")
-            self._requests.labels(request.method if status else "-", route, str(status)).inc()
+            method = request.method if request.method in _METHODS else "other"  # a client may send any word
+            self._requests.labels(method if status else "-", route, str(status)).inc()
             self._seconds.labels(route).observe(taken_s)
             log.info("%s %s %s %d %.0f ms", request_id, request.method, request.url.path, status, taken_s * 1000)
 
     async def _admit(self, request: Request) -> Caller:
         if not self.settings.auth_on:
+            self._origins.check(request)
             return Caller(ANYONE, admin=True)
         if _is_open(request):
             return Caller("", admin=False)

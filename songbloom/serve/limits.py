@@ -1,16 +1,20 @@
-"""How often one caller may ask: a token bucket for each."""
+"""How often one caller may ask, and how much at once."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from songbloom.serve.errors import TooMany
 
 _MOST_CALLERS = 10_000
 
 
 class RateLimit:
-    """``per_minute`` requests on average, and as many at once as ten seconds allow. For one event loop."""
+    """A token bucket for each: ``per_minute`` requests on average, and as many at once as ten seconds allow. For one event loop."""
 
     def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s, self._most, self._clock = per_minute / 60, max(1.0, per_minute / 6), clock
@@ -28,3 +32,27 @@ class RateLimit:
             self._buckets.clear()
         self._buckets[caller] = tokens - 1, now
         return 0
+
+
+class OpenLimit:
+    """How many requests one caller may have under way; who has no name has no limit. For one event loop."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def one_more(self, caller: str) -> Iterator[None]:
+        """Raises TooMany."""
+        if not caller:
+            yield
+            return
+        if self._open[caller] >= self._most:
+            raise TooMany(f"{self._most} requests of this key are under way, as many as may be.", retry_after=5)
+        self._open[caller] += 1
+        try:
+            yield
+        finally:
+            self._open[caller] -= 1
+            if not self._open[caller]:
+                del self._open[caller]

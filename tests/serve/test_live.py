@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -122,3 +123,26 @@ def test_listeners_who_leave_do_no_harm(make_server, clip):
         list(threads.map(leave_early, range(8)))
     assert server.process.poll() is None
     assert server.client.get("/health").status_code == 200
+
+
+def test_who_leaves_while_a_job_waits_is_forgotten(make_server, clip):
+    server = make_server(workers=0)
+    job_id = server.accepted(clip)
+    address = ("127.0.0.1", server.settings["port"])
+    for headers in ("", "Range: bytes=0-\r\n"):
+        with socket.create_connection(address, timeout=30) as listener:
+            listener.sendall(f"GET /jobs/{job_id}/stream HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode())
+            listener.settimeout(1.0)
+            with pytest.raises(TimeoutError):
+                listener.recv(1)
+    deadline = time.monotonic() + 20
+    while (text := server.log.read_text()).count(f"/jobs/{job_id}/stream 404") < 2:  # told at a request's end
+        assert time.monotonic() < deadline, text
+        time.sleep(0.1)
+
+
+def test_the_header_of_a_part_counts_the_part(slow, clip):
+    job_id = slow.accepted(clip, max_duration="5")
+    slow.ended(job_id)
+    part = slow.client.get(f"/jobs/{job_id}/stream", params={"from_s": "2"}).content
+    assert int.from_bytes(part[HEADER - 4 : HEADER], "little") == len(part) - HEADER > 0

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -165,14 +165,19 @@ def stored_clip(context: ServeContext, job: Job) -> bytes:
     },
 )
 async def stream(
-    context: Context, who: Who, job_id: JobId, query: Annotated[StreamQuery, Query()], range: Range = None
+    request: Request,
+    context: Context,
+    who: Who,
+    job_id: JobId,
+    query: Annotated[StreamQuery, Query()],
+    range: Range = None,
 ) -> Response:
     """A song while it is composed. Who joins late hears it from the start, or from `from_s`; after a break go on
     with `Range: bytes=N-`, N being the bytes received, or with `from_s`."""
     job = await asyncio.to_thread(context.jobs.get, who.name, job_id)
     _check_sample(job, query.sample)
     sound = SongSound(context.storage, job, query.sample)
-    piece = await _first_piece(context, who.name, sound)
+    piece = await _first_piece(request, context, who.name, sound)
     header = HEADER_BYTES if query.format == "wav" else 0
     width = 2 * sound.channels
     frames = await asyncio.to_thread(_frames, sound)
@@ -192,14 +197,15 @@ async def stream(
         raise _no_such_range(error) from error
     body = _composed(context, who.name, sound, piece)
     if chosen is None:
-        begin = wav_header(sound.rate, sound.channels, None if frames is None else frames * width) if header else b""
+        rest = None if frames is None else max(0, frames * width - skip)
+        begin = wav_header(sound.rate, sound.channels, rest) if header else b""
         return StreamingResponse(_after(body, begin, skip), 200, headers, media)
     first, last = chosen
     begin = wav_header(sound.rate, sound.channels) if header else b""
     if size is not None and last is not None:
         headers |= {"Content-Range": f"bytes {first}-{last}/{size}", "Content-Length": str(last - first + 1)}
         return StreamingResponse(_between(body, begin, first, last), 206, headers, media)
-    data = await _so_far(context, who.name, body, begin, first, last)
+    data = await _so_far(request, body, begin, first, last)
     if not data:
         raise _no_such_range(ValueError("bytes */*"))
     headers["Content-Range"] = f"bytes {first}-{first + len(data) - 1}/*"
@@ -211,7 +217,7 @@ def _frames(sound: SongSound) -> int | None:
         return sound.open_if_finished()
 
 
-async def _first_piece(context: ServeContext, owner: str, sound: SongSound) -> bytes:
+async def _first_piece(request: Request, context: ServeContext, owner: str, sound: SongSound) -> bytes:
     """Wait for the first sound, without which rate and channels are not known."""
     while True:
         with stored():
@@ -219,7 +225,8 @@ async def _first_piece(context: ServeContext, owner: str, sound: SongSound) -> b
         if piece:
             return piece
         job = await asyncio.to_thread(context.jobs.get, owner, sound.job.id)
-        if piece is None or job.ended or context.stopping:
+        # Nobody cancels what waits before its answer has begun, so it looks for itself whether the client has left.
+        if piece is None or job.ended or context.stopping or await request.is_disconnected():
             raise NotFound(f"There is no sound: the job is {job.status}.")
         await asyncio.sleep(_POLL_S)
 
@@ -271,16 +278,16 @@ async def _between(body: AsyncIterator[bytes], begin: bytes, first: int, last: i
 
 
 async def _so_far(
-    context: ServeContext, owner: str, body: AsyncIterator[bytes], begin: bytes, first: int, last: int | None
+    request: Request, body: AsyncIterator[bytes], begin: bytes, first: int, last: int | None
 ) -> bytes:
-    """What there is from byte ``first`` on; waits until there is something."""
+    """What there is from byte ``first`` on; waits until there is something, or the client has left."""
     parts, at = [], 0
     async for piece in _chain(begin, body):
         part = piece[max(0, first - at) : None if last is None else max(0, last + 1 - at)]
         at += len(piece)
         if part:
             parts.append(part)
-        if (parts and not piece) or (last is not None and at > last):
+        if (parts and not piece) or (last is not None and at > last) or await request.is_disconnected():
             break
     return b"".join(parts)
 
