@@ -125,11 +125,14 @@ def _openapi(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
     if settings.auth_on:
         parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in schema["paths"].items():
+        if settings.auth_on and path in OPEN_PATHS:
+            continue
+        # Where keys are off, pages of other origins are turned away.
+        extra = responses(Unauthorized, TooMany) if settings.auth_on else responses(Forbidden)
         for operation in operations.values():
-            extra = () if settings.auth_on else (Forbidden,)  # pages of other origins
-            if settings.auth_on and path not in OPEN_PATHS:
-                operation["security"], extra = [{"key": []}], (Unauthorized, TooMany)
-            for code, answer in responses(*extra).items():
+            if settings.auth_on:
+                operation["security"] = [{"key": []}]
+            for code, answer in extra.items():
                 operation["responses"].setdefault(str(code), answer)
     app.openapi_schema = schema
     return schema

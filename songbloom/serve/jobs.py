@@ -69,7 +69,7 @@ class JobService:
             self._check_room(connection, owner, limit)
         job_id = keys.new_job_id()
         with stored():
-            self.storage.write_file(keys.prompt_key(job_id), clip)
+            size = self.storage.write_file(keys.prompt_key(job_id), clip)
         try:
             with reached(), self.engine.begin() as connection:
                 exclusive(connection)
@@ -77,7 +77,7 @@ class JobService:
                     self._drop_files(job_id)
                     return earlier, False
                 self._check_room(connection, owner, limit)
-                row = _new_row(job_id, owner, order, priority, idempotency_key, fingerprint)
+                row = _new_row(job_id, owner, order, priority, idempotency_key, fingerprint, size)
                 connection.execute(sa.insert(jobs).values(row))
                 self.queue.add(connection, job_id, priority)
         except (QueueFull, TooMany, Conflict):
@@ -128,16 +128,19 @@ class JobService:
         """A waiting job is cancelled at once, a running one within a block; an ended one stays as it is.
 
         Args:
-            keep: what is composed of a running one becomes a song.
+            keep: what is composed of a running one becomes a song, or of one that waits to go on; it waits on for that.
         """
-        self.get(owner, job_id)
+        begun = self.get(owner, job_id).progress.song_s > 0
         waiting = sa.update(jobs).where(*_own(owner, job_id), jobs.c.status == PENDING)
-        running = sa.update(jobs).where(*_own(owner, job_id), jobs.c.status == PROCESSING)
+        others = sa.update(jobs).where(*_own(owner, job_id), jobs.c.status.in_(UNFINISHED))
+        cancelled = 0
         with reached(), self.engine.begin() as connection:
             exclusive(connection)
-            cancelled = connection.execute(waiting.values(status=CANCELLED, cancel=True, finished=time.time()))
-            connection.execute(running.values(cancel=True, keep=keep))
-        if cancelled.rowcount:
+            if not (keep and begun):
+                ended = waiting.values(status=CANCELLED, cancel=True, finished=time.time())
+                cancelled = connection.execute(ended).rowcount
+            connection.execute(others.values(cancel=True, keep=keep))
+        if cancelled:
             self.queue.forget([job_id])
         return self.get(owner, job_id)
 
@@ -239,7 +242,7 @@ _COUNT_BEFORE = (
 
 
 def _new_row(
-    job_id: str, owner: str, order: SongOrder, priority: int, idempotency_key: str | None, fingerprint: str
+    job_id: str, owner: str, order: SongOrder, priority: int, idempotency_key: str | None, fingerprint: str, size: int
 ) -> dict[str, Any]:
     return {
         "id": job_id,
@@ -257,7 +260,7 @@ def _new_row(
         "finished": None,
         "cancel": False,
         "deleted": False,
-        "bytes": 0,
+        "bytes": size,
         "created": time.time(),
     }
 

@@ -14,7 +14,10 @@ _MOST_CALLERS = 10_000
 
 
 class RateLimit:
-    """A token bucket for each: ``per_minute`` requests on average, and as many at once as ten seconds allow. For one event loop."""
+    """A token bucket for each: ``per_minute`` requests on average, and as many at once as ten seconds allow.
+
+    For one event loop.
+    """
 
     def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s, self._most, self._clock = per_minute / 60, max(1.0, per_minute / 6), clock

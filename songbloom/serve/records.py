@@ -44,8 +44,9 @@ class SongOrder:
         return cls(**{**content, "settings": SongSettings(**content["settings"])})
 
     def fingerprint(self, clip_sha256: str, *, seed_drawn: bool) -> str:
-        """The same for the same wish; a seed we drew is no part of it."""
+        """The same for the same wish; the model of the day, or a seed we drew, is no part of it."""
         content = self.to_json()
+        del content["model"]
         if seed_drawn:
             content["settings"] = {**content["settings"], "seed": None}
         text = json.dumps([content, clip_sha256], sort_keys=True)
@@ -81,6 +82,7 @@ class Job:
     created: float
     started: float | None
     finished: float | None
+    keep: bool | None = None  # cancelled, but what is composed becomes a song
 
     @property
     def ended(self) -> bool:

@@ -11,7 +11,8 @@ import logging
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -76,10 +77,9 @@ class SongWork:
                 reason = f"begun {self._max_attempts} times, and each time the worker died"
                 self._end(FAILED, error={"message": reason})
                 return
-            self._look_for_cancel()
             self._make(job)
         except CancelAsked:
-            self._end(CANCELLED)
+            self._end(CANCELLED, self._finished())
         except (Stopping, Superseded):
             raise
         except InvalidInput as error:
@@ -92,41 +92,47 @@ class SongWork:
             self._end(FAILED, error={"message": f"unexpected {type(error).__name__}; the log tells more"})
 
     def _make(self, job: Job) -> None:
+        if not job.keep:  # else a predecessor's blocks become a song first
+            self._look_for_cancel()
         composer = self._find_composer(job.order.model)
         with tempfile.TemporaryDirectory(prefix="songbloom-") as folder:  # private: mkdtemp
             clip = Path(folder) / "prompt_audio"
-            clip.write_bytes(self._fetch_clip(job.id))
+            data = self._fetch_clip(job.id)
+            self._patiently(lambda: clip.write_bytes(data))
             prepared = composer.prepare(job.order, clip)
             seconds: list[float] = []
             try:
                 for sample in range(job.order.num_samples):
                     seconds.append(self._make_sample(composer, prepared, sample, seconds, Path(folder)))
             except CancelAsked:
-                self._end(CANCELLED, **self._kept(seconds))
+                self._end(CANCELLED, self._kept(seconds))
                 return
-        self._end(COMPLETED, **self._whole(seconds))
+        self._end(COMPLETED, seconds)
 
-    def _whole(self, seconds: list[float]) -> dict[str, Any]:
-        """What is told at the end of songs of these lengths."""
-        job = self.claim.job
-        size = sum(
-            self._patiently(partial(self.storage.size, key))
-            for sample in range(len(seconds))
-            for key in (keys.audio_key(job.id, sample, job.order.format), keys.metadata_key(job.id, sample))
-        )
-        return {"progress": JobProgress(len(seconds), sum(seconds), sum(seconds), 0.0, None, seconds), "bytes": size}
-
-    def _kept(self, seconds: list[float]) -> dict[str, Any]:
-        """What is told of a cancelled job: if its owner wants what is composed, that is made a song."""
+    def _kept(self, seconds: list[float]) -> list[float]:
+        """Lengths of a cancelled job's songs: the whole ones, and, if its owner wants it, what is begun as one more."""
         try:
-            if not self.claim.keeps():
-                return {}
-            if self._save_begun is not None:
+            if self._save_begun is not None and self.claim.keeps():
                 seconds.append(self._save_begun())
-            return self._whole(seconds) if seconds else {}
         except (CancelAsked, *AWAY) as error:
             log.warning("job %s: what was composed is not kept (%s)", self.claim.job.id, type(error).__name__)
-            return {}
+        return seconds
+
+    def _finished(self) -> list[float]:
+        """Lengths of the whole songs that earlier attempts have left."""
+        seconds: list[float] = []
+        try:
+            for sample in range(self.claim.job.order.num_samples):
+                seconds.append(self._length(sample))
+        except FileNotFoundError:
+            return seconds
+        except OSError:  # nobody waits for the storage to cancel a job
+            return self._progress.seconds
+        return seconds
+
+    def _length(self, sample: int) -> float:
+        """Seconds of a song. Raises FileNotFoundError while it is not whole."""
+        return float(json.loads(self.storage.read(keys.metadata_key(self.claim.job.id, sample)))["seconds"])
 
     def _fetch_clip(self, job_id: str) -> bytes:
         try:
@@ -137,9 +143,8 @@ class SongWork:
     def _make_sample(self, composer: Composer, prepared: Any, sample: int, before: list[float], folder: Path) -> float:
         """Compose and store one song, unless it is there; returns its seconds."""
         job, order = self.claim.job, self.claim.job.order
-        metadata = keys.metadata_key(job.id, sample)
-        if self._patiently(lambda: self.storage.exists(metadata)):
-            return float(json.loads(self._patiently(lambda: self.storage.read(metadata)))["seconds"])
+        with suppress(FileNotFoundError):
+            return self._patiently(lambda: self._length(sample))
         blocks = self._stored_blocks(job.id, sample)
         if blocks:
             log.info("job %s goes on after %d blocks of sample %d", job.id, len(blocks), sample)
@@ -150,6 +155,7 @@ class SongWork:
             return self._save(composer.song(prepared, seed, blocks), sample, folder)
 
         self._save_begun = save if blocks else None
+        self._look_for_cancel()
         for composed, block in enumerate(composer.compose(prepared, seed, tuple(blocks)), start=1):
             key, data = keys.block_key(job.id, sample, len(blocks)), block.to_bytes()
             self._patiently(partial(self.storage.write, key, data))
@@ -215,13 +221,19 @@ class SongWork:
         if not wanted:
             raise CancelAsked
 
-    def _end(self, status: str, **changes: Any) -> None:
-        """Store how it ended, however long the database is away, and tidy up."""
+    def _end(self, status: str, seconds: Sequence[float] = (), **changes: Any) -> None:
+        """Store how it ended, with songs of these lengths, however long the database is away, and tidy up."""
         job_id = self.claim.job.id
+        if seconds:
+            whole = list(seconds)
+            changes["progress"] = JobProgress(len(whole), sum(whole), sum(whole), 0.0, None, whole)
+        try:
+            changes["bytes"] = self.storage.total(keys.prompt_key(job_id), keys.audio_folder(job_id))
+        except OSError as error:
+            log.warning("job %s: what it takes of the storage is not known: %s", job_id, error)
         purge = self._patiently(lambda: self.claim.end(status, **changes), ending=True)
         log.info("job %s %s", job_id, status)
-        empty = status == CANCELLED and "progress" not in changes
-        leftovers = f"jobs/{job_id}" if purge or empty else keys.blocks_key(job_id)
+        leftovers = f"jobs/{job_id}" if purge else keys.blocks_key(job_id)
         try:
             self.storage.remove(leftovers)
         except OSError as error:

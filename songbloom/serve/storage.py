@@ -8,10 +8,11 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Concatenate, ParamSpec, TypeVar
 
 import fsspec.core
 
@@ -20,6 +21,9 @@ from songbloom.serve.errors import NotFound, Unavailable
 from songbloom.serve.settings import ServeSettings
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: Stores in which an object appears whole or not at all, so that nothing need be written aside.
 _ATOMIC = {"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"}
@@ -48,13 +52,34 @@ def blocks_key(job_id: str) -> str:
     return f"jobs/{job_id}/blocks"
 
 
+def audio_folder(job_id: str) -> str:
+    return f"jobs/{job_id}/audio"
+
+
 def audio_key(job_id: str, sample: int, format: str) -> str:
-    return f"jobs/{job_id}/audio/{sample}.{format}"
+    return f"{audio_folder(job_id)}/{sample}.{format}"
 
 
 def metadata_key(job_id: str, sample: int) -> str:
     """Written last: where it is, the sample is whole."""
-    return f"jobs/{job_id}/audio/{sample}.json"
+    return f"{audio_folder(job_id)}/{sample}.json"
+
+
+def _reaching(action: Callable[Concatenate[Storage, P], T]) -> Callable[Concatenate[Storage, P], T]:
+    """Stores have errors of their own kinds (botocore's, for one); who waits for a store need not know them."""
+
+    @wraps(action)
+    def reach(self: Storage, *arguments: P.args, **options: P.kwargs) -> T:
+        try:
+            return action(self, *arguments, **options)
+        except OSError:
+            raise
+        except Exception as error:
+            if self.local:
+                raise
+            raise OSError(f"{type(error).__name__}: {error}") from error
+
+    return reach
 
 
 class Storage:
@@ -64,8 +89,8 @@ class Storage:
         self.fs, root = fsspec.core.url_to_fs(url)
         self.root = root.rstrip("/")
         protocols = {self.fs.protocol} if isinstance(self.fs.protocol, str) else set(self.fs.protocol)
-        self._atomic, self._local = bool(protocols & _ATOMIC), "file" in protocols
-        if self._local:
+        self._atomic, self.local = bool(protocols & _ATOMIC), "file" in protocols
+        if self.local:
             private_folder(Path(self.root))
 
     @classmethod
@@ -75,6 +100,7 @@ class Storage:
     def _path(self, key: str) -> str:
         return f"{self.root}/{key}"
 
+    @_reaching
     def write(self, key: str, data: bytes) -> None:
         """Write whole or not at all."""
         path = self._path(key)
@@ -87,10 +113,10 @@ class Storage:
         try:
             with self.fs.open(aside, "wb") as file:
                 file.write(data)
-                if self._local:
+                if self.local:
                     file.flush()
                     os.fsync(file.fileno())
-            if self._local:
+            if self.local:
                 Path(aside).replace(path)
             else:
                 self.fs.mv(aside, path)
@@ -104,19 +130,28 @@ class Storage:
         self.write(key, data)
         return len(data)
 
+    @_reaching
     def read(self, key: str) -> bytes:
         """Raises FileNotFoundError if it is not there."""
         data: bytes = self.fs.cat_file(self._path(key))
         return data
 
+    @_reaching
     def open(self, key: str) -> IO[bytes]:
         file: IO[bytes] = self.fs.open(self._path(key), "rb")
         return file
 
+    @_reaching
     def size(self, key: str) -> int:
         """Raises FileNotFoundError if it is not there."""
         return int(self.fs.info(self._path(key))["size"])
 
+    @_reaching
+    def total(self, *keys: str) -> int:
+        """Bytes of files and of all in folders; nothing there is nothing."""
+        return sum(int(self.fs.du(self._path(key))) for key in keys)
+
+    @_reaching
     def exists(self, key: str) -> bool:
         """Unlike fsspec's own, an unreachable store is an error, not absence."""
         try:
@@ -125,6 +160,7 @@ class Storage:
             return False
         return True
 
+    @_reaching
     def remove(self, key: str) -> None:
         """Remove a file or a folder with all in it; nothing there is no error."""
         path = self._path(key)
@@ -138,14 +174,18 @@ class Storage:
 
     def job_ids(self) -> Iterator[str]:
         """The jobs that have files."""
-        try:
-            entries: list[Any] = self.fs.ls(self._path("jobs"), detail=False)
-        except FileNotFoundError:
-            return
-        for entry in entries:
+        for entry in self._entries("jobs"):
             name = str(entry).rstrip("/").rpartition("/")[2]
             if _JOB_ID.fullmatch(name):
                 yield name
+
+    @_reaching
+    def _entries(self, key: str) -> list[Any]:
+        try:
+            entries: list[Any] = self.fs.ls(self._path(key), detail=False)
+        except FileNotFoundError:
+            return []
+        return entries
 
     def check(self) -> None:
         """See that files can be written and read.
@@ -164,7 +204,7 @@ class Storage:
     def _remove_quietly(self, path: str) -> None:
         try:
             self.fs.rm(path)
-        except OSError:
+        except Exception:  # the failure that led here is told
             log.debug("nothing to remove at %s", path)
 
 
