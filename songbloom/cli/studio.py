@@ -15,8 +15,6 @@ from songbloom.serve.settings import ServeSettings, variable_of
 from songbloom.studio import require_extra
 
 DEFAULT_PORT = 7860
-#: Songs of the library stay; ``songbloom serve`` removes what is a month old.
-_KEEP_DAYS = 36_500.0
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
@@ -30,16 +28,15 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--server-port", dest="port", type=int, metavar="INT", help="the same as --port")
     add("--server-name", dest="host", metavar="STR", help="the same as --host")
     add("--auto-load-model", action="store_true", help="load the model at once, not with the first song")
-    add_settings(parser, port=DEFAULT_PORT, keep_days=_KEEP_DAYS)
+    add_settings(parser, port=DEFAULT_PORT)
     parser.set_defaults(log_level=logging.INFO)
     return parser
 
 
 def run(options: argparse.Namespace) -> int:
     given = vars(options)
-    for name, value in (("port", DEFAULT_PORT), ("keep_days", _KEEP_DAYS)):
-        if given[name] is None and not os.environ.get(variable_of(name)):
-            given[name] = value
+    if given["port"] is None and not os.environ.get(variable_of("port")):
+        given["port"] = DEFAULT_PORT
     if options.share and given["auth"] is None:
         given["auth"] = "on"  # the tunnel ends at loopback, where keys are off by themselves
     if options.no_auth:

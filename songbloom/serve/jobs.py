@@ -127,21 +127,27 @@ class JobService:
     def cancel(self, owner: str, job_id: str, *, keep: bool = False) -> Job:
         """A waiting job is cancelled at once, a running one within a block; an ended one stays as it is.
 
+        Its whole songs stay; without any, its files go.
+
         Args:
             keep: what is composed of a running one becomes a song, or of one that waits to go on; it waits on for that.
         """
-        begun = self.get(owner, job_id).progress.song_s > 0
+        progress = self.get(owner, job_id).progress
+        begun = progress.song_s > 0
         waiting = sa.update(jobs).where(*_own(owner, job_id), jobs.c.status == PENDING)
         others = sa.update(jobs).where(*_own(owner, job_id), jobs.c.status.in_(UNFINISHED))
         cancelled = 0
         with reached(), self.engine.begin() as connection:
             exclusive(connection)
             if not (keep and begun):
-                ended = waiting.values(status=CANCELLED, cancel=True, finished=time.time())
-                cancelled = connection.execute(ended).rowcount
+                ended = {"status": CANCELLED, "cancel": True, "finished": time.time()}
+                ended |= {} if progress.samples_done else {"bytes": 0}
+                cancelled = connection.execute(waiting.values(ended)).rowcount
             connection.execute(others.values(cancel=True, keep=keep))
         if cancelled:
             self.queue.forget([job_id])
+            if not progress.samples_done:
+                self._drop_files(job_id)
         return self.get(owner, job_id)
 
     def delete(self, owner: str, job_id: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 
 import sqlalchemy as sa
 
 from songbloom.serve import storage as keys
-from songbloom.serve.database import jobs, library, reached
+from songbloom.serve.database import exclusive, jobs, library, reached, read_value, write_value
 from songbloom.serve.errors import Unavailable
 from songbloom.serve.heartbeat import Watch, hand_over_lost
 from songbloom.serve.jobs import JobService
@@ -57,8 +58,11 @@ def _strays(service: JobService, after_s: float) -> list[str]:
     """Files whose job never came to be, or is gone, and blocks of jobs that have ended."""
     with reached(), service.engine.connect() as connection:
         status = {row.id: row.status for row in connection.execute(sa.select(jobs.c.id, jobs.c.status))}
-    strays = []
-    for job_id in service.storage.job_ids():
+    strays, stored = [], list(service.storage.job_ids())
+    if not _is_ours(service, unknown=bool(stored) and not status.keys() & set(stored)):
+        log.warning("the storage belongs to another database: files without a job are left in it")
+        return []
+    for job_id in stored:
         if keys.age_of(job_id) < after_s:
             continue
         if job_id not in status:
@@ -67,6 +71,27 @@ def _strays(service: JobService, after_s: float) -> list[str]:
         elif status[job_id] not in UNFINISHED and service.storage.exists(keys.blocks_key(job_id)):
             service.storage.remove(keys.blocks_key(job_id))
     return strays
+
+
+def _is_ours(service: JobService, *, unknown: bool) -> bool:
+    """Whether database and storage belong together, by a mark in both: jobs that another database knows are no strays.
+
+    Args:
+        unknown: the storage holds jobs, but none of this database; it is not claimed then.
+    """
+    with reached(), service.engine.begin() as connection:
+        exclusive(connection)
+        mark = read_value(connection, "storage")
+        if mark is None:
+            mark = secrets.token_hex(16)
+            write_value(connection, "storage", mark)
+    try:
+        return service.storage.read(keys.OWNER_KEY) == mark.encode()
+    except FileNotFoundError:
+        if unknown:
+            return False
+        service.storage.write(keys.OWNER_KEY, mark.encode())
+        return True
 
 
 class Housekeeping(threading.Thread):

@@ -51,7 +51,7 @@ class ServeSettings:
     auth: str = _option("auto", "API keys: on, off, or auto: on unless bound to loopback", choices=AUTH)
     rate_per_minute: float = _option(600.0, "requests a minute and key", 1, 1_000_000)
     max_jobs_per_key: int = _option(50, "unfinished jobs a key may have", 1, 1_000_000)
-    keep_days: float = _option(30.0, "finished jobs older than this are removed", 0.0, 36_500)
+    keep_days: float = _option(36_500.0, "finished jobs older than this are removed", 0.0, 36_500)
     quota_gb: float = _option(50.0, "gigabytes of audio to keep; beyond it the oldest jobs go", 0.0, 1_000_000)
     cors_origins: str = _option("", "origins whose web pages may call the API, separated by commas")
     sync_timeout_s: float = _option(3600.0, "longest wait of /generate/sync in seconds", 0.1, 86_400)

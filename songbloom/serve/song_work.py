@@ -227,13 +227,15 @@ class SongWork:
         if seconds:
             whole = list(seconds)
             changes["progress"] = JobProgress(len(whole), sum(whole), sum(whole), 0.0, None, whole)
+        nothing = status == CANCELLED and not seconds
         try:
-            changes["bytes"] = self.storage.total(keys.prompt_key(job_id), keys.audio_folder(job_id))
+            stays = () if nothing else (keys.prompt_key(job_id), keys.audio_folder(job_id))
+            changes["bytes"] = self.storage.total(*stays)
         except OSError as error:
             log.warning("job %s: what it takes of the storage is not known: %s", job_id, error)
         purge = self._patiently(lambda: self.claim.end(status, **changes), ending=True)
         log.info("job %s %s", job_id, status)
-        leftovers = f"jobs/{job_id}" if purge else keys.blocks_key(job_id)
+        leftovers = f"jobs/{job_id}" if purge or nothing else keys.blocks_key(job_id)
         try:
             self.storage.remove(leftovers)
         except OSError as error:

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 #: Stores in which an object appears whole or not at all, so that nothing need be written aside.
 _ATOMIC = {"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"}
+OWNER_KEY = "database"  # mark of the database whose jobs these are
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 
 

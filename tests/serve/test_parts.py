@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +27,13 @@ from songbloom.serve.jobs import JobService
 from songbloom.serve.records import FAILED, SongOrder
 from songbloom.serve.settings import ServeSettings
 from songbloom.serve.slots import worker_slot
-from songbloom.serve.song_work import SongWork
+from songbloom.serve.song_work import SongWork, Stopping
 from songbloom.serve.sound import SongSound, byte_range
 from songbloom.serve.storage import Storage
 from songbloom.serve.supervisor import Supervisor
 from tests.serve.fake_worker import FakeComposer
 
-ORDER = SongOrder("hello", SongSettings(seed=1, max_duration=1.5), format="wav")
+ORDER = SongOrder("hello", SongSettings(seed=1, max_duration=3.0), format="wav")
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,11 @@ def _job(service: JobService, clip: Path, **changes: object) -> str:
             connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(**changes))
         service.storage.write(storage.audio_key(job.id, 0, "wav"), b"sound")
     return job.id
+
+
+def _bytes(service: JobService, job_id: str) -> int:
+    with service.engine.connect() as connection:
+        return connection.scalar(sa.select(jobs.c.bytes).where(jobs.c.id == job_id))
 
 
 # settings
@@ -102,6 +108,24 @@ def test_a_full_disk_is_called_full():
     for code, told in ((errno.ENOSPC, "is full"), (errno.EIO, "does not answer")):
         with pytest.raises(Unavailable, match=told), storage.stored():
             raise OSError(code, "x")
+
+
+def test_a_stores_own_errors_are_waited_for(monkeypatch):
+    away = Storage("memory://away")
+
+    class EndpointConnectionError(Exception):
+        """As botocore's is no OSError either."""
+
+    def fail(*_, **__):
+        raise EndpointConnectionError("no route")
+
+    for name in ("info", "cat_file", "pipe_file", "makedirs", "rm", "du", "open", "ls"):
+        monkeypatch.setattr(away.fs, name, fail, raising=False)
+    actions = [partial(away.write, "a", b""), partial(away.job_ids().__next__), away.check]
+    actions += [partial(act, "a") for act in (away.read, away.open, away.size, away.exists, away.total, away.remove)]
+    for action in actions:
+        with pytest.raises(OSError, match="no route"):
+            action()
 
 
 def test_any_fsspec_url_will_do():
@@ -221,6 +245,97 @@ def test_a_lost_clip_fails_the_job(service, clip):
     assert job.status == "failed" and job.error is not None and "clip" in job.error["message"]
 
 
+def _cancels_at(service, job_id, when, *, keep):
+    """A composer whose job is cancelled once ``when(sample, blocks)``."""
+
+    class Composer(FakeComposer):
+        def compose(self, order, seed, prior):
+            for block, made in enumerate(super().compose(order, seed, prior), start=1 + len(prior)):
+                yield made
+                if when(seed - order.settings.seed, block):
+                    service.cancel("ada", job_id, keep=keep)
+
+    return Composer
+
+
+@pytest.mark.parametrize(("keep", "songs"), [(False, 1), (True, 2)])
+def test_a_cancelled_job_keeps_its_whole_songs(service, clip, keep, songs):
+    job, _ = service.submit("ada", dataclasses.replace(ORDER, num_samples=3), clip)
+    claim = Claim.take(service.engine, job.id, "w")
+    composer = _cancels_at(service, job.id, lambda sample, block: (sample, block) == (1, 2), keep=keep)
+    SongWork(claim, service.storage, composer, lambda: False, max_attempts=3).run()
+    ended = service.get("ada", job.id)
+    assert ended.status == "cancelled" and len(ended.progress.seconds) == ended.progress.samples_done == songs
+    for sample in range(3):
+        assert service.storage.exists(storage.audio_key(job.id, sample, "wav")) == (sample < songs)
+    assert service.storage.exists(storage.prompt_key(job.id))
+    assert not service.storage.exists(storage.blocks_key(job.id))
+    assert _bytes(service, job.id) == service.storage.total(f"jobs/{job.id}") > clip.stat().st_size
+
+
+@pytest.mark.parametrize("given_back", [False, True])
+@pytest.mark.parametrize(("keep", "songs"), [(False, 0), (True, 1)])
+def test_what_is_begun_is_kept_through_the_worker_s_end(service, clip, keep, songs, given_back):
+    job_id = _job(service, clip)
+    first = Claim.take(service.engine, job_id, "w1")
+    begun = []
+    work = SongWork(first, service.storage, FakeComposer, lambda: len(begun) > 1 or begun.append(1), max_attempts=3)
+    with pytest.raises(Stopping):
+        work.run()
+    first.tell(dataclasses.replace(first.job.progress, song_s=1.28))
+    if given_back:
+        first.give_back()
+    service.cancel("ada", job_id, keep=keep)
+    second = Claim.take(service.engine, job_id, "w2")
+    if second is not None:
+        SongWork(second, service.storage, FakeComposer, lambda: False, max_attempts=3).run()
+    ended = service.get("ada", job_id)
+    assert ended.status == "cancelled" and len(ended.progress.seconds) == songs
+    assert (job_id in service.storage.job_ids()) == bool(songs)
+    assert _bytes(service, job_id) == (service.storage.total(f"jobs/{job_id}") if songs else 0)
+
+
+def test_a_job_is_cancelled_while_the_storage_is_away(service, clip, monkeypatch):
+    job_id = _job(service, clip)
+    claim = Claim.take(service.engine, job_id, "w")
+    service.cancel("ada", job_id)
+
+    def away(*_):
+        raise OSError("away")
+
+    for name in ("read", "total", "remove", "exists"):
+        monkeypatch.setattr(service.storage, name, away)
+    SongWork(claim, service.storage, FakeComposer, lambda: False, max_attempts=3).run()
+    assert service.get("ada", job_id).status == "cancelled"
+
+
+def test_a_waiting_job_that_is_cancelled_leaves_no_file(service, clip):
+    job_id = _job(service, clip)
+    assert _bytes(service, job_id) == clip.stat().st_size
+    assert service.cancel("ada", job_id, keep=True).status == "cancelled"
+    assert list(service.storage.job_ids()) == [] and _bytes(service, job_id) == 0
+
+
+def test_a_full_disk_is_waited_for_where_the_clip_is_unpacked(service, clip, monkeypatch):
+    job_id, whole, failures = _job(service, clip), Path.write_bytes, [OSError(errno.ENOSPC, "full")]
+
+    def write(path, data):
+        if path.name == "prompt_audio" and failures:
+            raise failures.pop()
+        return whole(path, data)
+
+    claim = Claim.take(service.engine, job_id, "w")
+    monkeypatch.setattr(Path, "write_bytes", write)
+    SongWork(claim, service.storage, FakeComposer, lambda: False, max_attempts=3).run()
+    assert service.get("ada", job_id).status == "completed" and not failures
+
+
+def test_the_same_wish_is_the_same_whatever_model_is_of_the_day():
+    other = dataclasses.replace(ORDER, model="another")
+    assert other.fingerprint("x", seed_drawn=False) == ORDER.fingerprint("x", seed_drawn=False)
+    assert ORDER.fingerprint("y", seed_drawn=False) != ORDER.fingerprint("x", seed_drawn=False)
+
+
 # heartbeat
 
 
@@ -296,6 +411,24 @@ def test_stray_files_go_and_new_ones_stay(service, clip):
         service.storage.write(storage.prompt_key(job_id), b"x")
     assert retention.sweep(service) == [old]
     assert set(service.storage.job_ids()) == {kept, fresh}
+
+
+def test_songs_of_another_database_are_no_strays(service, clip, migrated, tmp_path):
+    old = "0" * 12 + "a" * 20
+    service.storage.write(storage.prompt_key(old), b"x")
+    kept = _job(service, clip)
+    other_dir = tmp_path / "other"
+    other_dir.mkdir()
+    (other_dir / "jobs.sqlite").write_bytes(migrated.read_bytes())
+    settings = ServeSettings(data_dir=other_dir, storage_url=f"file://{tmp_path / 'storage'}")
+    engine = connect(settings)
+    other = JobService(settings, engine, Storage.of(settings))
+    assert retention.sweep(other, stray_after_s=0) == []  # not marked yet, but it knows none of the jobs
+    assert retention.sweep(service, stray_after_s=3600) == [old]
+    _job(other, clip)
+    assert retention.sweep(other, stray_after_s=0) == []  # marked by the first
+    assert kept in service.storage.job_ids()
+    engine.dispose()
 
 
 # processes
