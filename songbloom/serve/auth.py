@@ -52,6 +52,11 @@ def revoke_key(engine: sa.Engine, name: str) -> None:
             raise InvalidInput("name", name, "there is no key of this name")
 
 
+def has_keys(engine: sa.Engine) -> bool:
+    with reached(), engine.connect() as connection:
+        return connection.execute(sa.select(keys.c.id).limit(1)).first() is not None
+
+
 def find_caller(engine: sa.Engine, key: str) -> Caller | None:
     """Whose key this is; None if nobody's."""
     match = _KEY.fullmatch(key)

@@ -31,6 +31,7 @@ class LoadedModel:
         self._asked: int | None = None
         self._try_at = 0.0
         self._resting = False  # no model is wanted until a song needs one
+        self._stale = False  # what is loaded, or being loaded, is not what was asked for last
         self.problem: str | None = None
         self.precision: dict[str, str] = {}  # dtype and quantization, where others are wished for than the settings'
 
@@ -47,11 +48,15 @@ class LoadedModel:
             SongBloomError: it cannot be loaded.
         """
         with self._lock:
-            if self._composer is None or self._composer.name != name:
-                self._drop()  # two models may be more than the memory holds
-                self._composer = self._load(name)
             self._resting = False
-            return self._composer
+            return self._loaded(name)
+
+    def _loaded(self, name: str) -> Composer:
+        if self._stale or self._composer is None or self._composer.name != name:
+            self._drop()  # two models may be more than the memory holds
+            self._stale = False
+            self._composer = self._load(name)
+        return self._composer
 
     def while_none_loads(self, action: Callable[[], T]) -> T:
         """Do something that imports torch, which two threads must not do at once."""
@@ -60,17 +65,21 @@ class LoadedModel:
 
     def prepare(self) -> None:
         """Load the wanted model; a failure is kept in ``problem`` for all to see."""
-        if self._resting or (self._composer is not None and self._composer.name == self._wanted):
-            return
-        if time.monotonic() < self._try_at:
+        if self._resting and self._stale:
+            with self._lock:
+                self._drop()
+                self._stale = False
+        if self._resting or (not self._stale and self.name == self._wanted) or time.monotonic() < self._try_at:
             return
         try:
-            self.get(self._wanted)
+            with self._lock:
+                self._loaded(self._wanted)
             self.problem = None
-        except (SongBloomError, OSError) as error:
+        except Exception as error:  # PyTorch's own are of many kinds, and who calls this must go on
+            expected = isinstance(error, (SongBloomError, OSError))
             if self.problem is None:
-                log.error("cannot load %s: %s", self._wanted, error)
-            self.problem = str(error)
+                log.error("cannot load %s: %s", self._wanted, error, exc_info=None if expected else error)
+            self.problem = str(error) if expected else f"{type(error).__name__}: {error}"
             self._try_at = time.monotonic() + _TRY_AGAIN_S
 
     def follow(self, connection: sa.Connection) -> None:
@@ -81,9 +90,11 @@ class LoadedModel:
         self.precision = read_value(connection, "precision") or {}
         if again or first:
             self._resting = bool(read_value(connection, "resting"))
-        if again and self._lock.acquire(blocking=False):
-            self._drop()  # its files are read again
-            self._lock.release()
+        if again:  # its files are read again, and whatever loads now may be of the old wish
+            self._stale = True
+            if self._lock.acquire(blocking=False):
+                self._drop()
+                self._lock.release()
         if again or wanted != self._wanted:
             self._wanted, self._try_at = wanted, 0.0
 

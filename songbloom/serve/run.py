@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -13,6 +15,8 @@ from fastapi import FastAPI
 
 from songbloom.errors import InvalidInput, OutputError
 from songbloom.serve.api import create_app
+from songbloom.serve.auth import has_keys
+from songbloom.serve.context import ServeContext
 from songbloom.serve.settings import LOOPBACK, ServeSettings
 from songbloom.serve.supervisor import WORKER_COMMAND, Supervisor
 
@@ -38,23 +42,48 @@ def serve(
     """
     if settings.host not in LOOPBACK and not settings.auth_on:
         log.warning("anyone who reaches %s may use the service: keys are off", settings.host)
-    supervisor = Supervisor(settings, worker_command)
+    supervisor, asked_to_end = Supervisor(settings, worker_command), threading.Event()
     # uvicorn raises the signal again when it has stopped; the workers still have to be stopped then.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: asked_to_end.set())
     if reload:
         _serve_reloading(settings, supervisor)
         return
     app = create_app(settings, page=page)
+    context: ServeContext = app.state.context
+    if settings.auth_on and not has_keys(context.engine):
+        where = _same_place(settings)
+        log.warning("nobody can come in yet; make a key with: songbloom serve --create-key NAME%s", where)
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
-    server = uvicorn.Server(_config(app))
+    server = _Server(uvicorn.Config(app, **_options()), context)
+    signal.signal(signal.SIGTERM, server.handle_exit)
     supervisor.start()
     log.info("serving on http://%s:%d (documentation at /docs)", f"[{host}]" if ":" in host else host, port)
     try:
-        server.run(sockets=[listener])
+        if not asked_to_end.is_set():
+            server.run(sockets=[listener])
     finally:
-        app.state.context.stopping = True
+        context.stopping = True
         supervisor.stop()
+
+
+class _Server(uvicorn.Server):
+    """Tells long answers (streams, events, waits) that the server stops, so that they end before it has to cut them."""
+
+    def __init__(self, config: uvicorn.Config, context: ServeContext) -> None:
+        super().__init__(config)
+        self._context = context
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._context.stopping = True
+        super().handle_exit(sig, frame)
+
+
+def _same_place(settings: ServeSettings) -> str:
+    """The options that lead ``--create-key`` to this service's database."""
+    if settings.database_url:
+        return " and the same database"  # its URL may hold a password
+    return "" if settings.data_dir == ServeSettings.data_dir else f" --data-dir {settings.data_dir}"
 
 
 def _serve_reloading(settings: ServeSettings, supervisor: Supervisor) -> None:
@@ -80,10 +109,6 @@ def _serve_reloading(settings: ServeSettings, supervisor: Supervisor) -> None:
 def app_of_environment() -> Any:
     """The application with the settings of the environment."""
     return create_app(ServeSettings.read({}))
-
-
-def _config(app: Any) -> uvicorn.Config:
-    return uvicorn.Config(app, **_options())
 
 
 def _options() -> dict[str, Any]:

@@ -98,6 +98,8 @@ class Worker:
                     self.model.follow(connection)
             except AWAY as error:
                 log.warning("heartbeat not told: %s", str(error).splitlines()[0])
+            except Exception:  # a silent worker is taken for dead
+                log.exception("heartbeat not told")
 
     def watch(self) -> None:
         """Hand on the jobs of workers that have fallen silent, and keep the wanted model loaded, until it stops."""
@@ -125,6 +127,8 @@ class Worker:
                 write_value(connection, "choices", self.choices)
         except (SongBloomError, *AWAY) as error:
             log.warning("precisions on offer not told: %s", str(error).splitlines()[0])
+        except Exception:  # watching must go on
+            log.exception("precisions on offer not told")
 
     def stop(self) -> None:
         """Wait for the block that is being composed, and give back what was taken."""

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import random
+import signal
 import sqlite3
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import soundfile
 
@@ -12,6 +17,7 @@ from songbloom.request import SongSettings
 from songbloom.serve.records import SongOrder
 from songbloom.serve.storage import block_key
 from tests.serve.fake_worker import FakeComposer
+from tests.serve.server import FAKE, ROOT
 
 
 def _audio(server, job_id):
@@ -74,3 +80,42 @@ def test_stopping_in_order_puts_the_job_back(make_server, clip):
         assert database.execute("select status, attempts, run from songbloom_jobs").fetchone() == ("pending", 0, None)
     server.start()
     assert server.ended(job_id)["status"] == "completed"
+
+
+def test_who_waits_when_the_server_stops_is_told(make_server, clip):
+    server = make_server(workers=0)
+    job_id = server.accepted(clip)
+
+    def waits() -> tuple[int, str]:
+        with clip.open("rb") as file:
+            data = {"lyrics": "waiting"}
+            answer = server.client.post("/generate/sync", files={"prompt_audio": file}, data=data)
+        return answer.status_code, answer.json()["status"]
+
+    def follows() -> list[str]:
+        with server.client.stream("GET", f"/jobs/{job_id}/events") as answer:
+            return list(answer.iter_lines())
+
+    with ThreadPoolExecutor() as pool:
+        waiting, following = pool.submit(waits), pool.submit(follows)
+        deadline = time.monotonic() + 60
+        while len(server.client.get("/jobs").json()["jobs"]) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1)  # for the events to be open; were they not, their end would come sooner still
+        server.process.terminate()
+        assert waiting.result(30) == (202, "pending")
+        assert any(line.startswith("event: progress") for line in following.result(30))
+    assert server.process.wait(60) == 0
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_a_server_that_is_stopped_while_it_starts_ends(tmp_path):
+    environment = os.environ | {"SONGBLOOM_DATA_DIR": str(tmp_path / "data"), "SONGBLOOM_PORT": "0"}
+    options = {"cwd": ROOT, "env": environment, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    with subprocess.Popen(FAKE, **options) as starting:
+        while not (tmp_path / "data" / "jobs.sqlite").exists():
+            assert starting.poll() is None
+            time.sleep(0.01)
+        starting.send_signal(signal.SIGTERM)
+        assert starting.wait(60) == 0

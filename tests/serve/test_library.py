@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -57,6 +60,7 @@ def test_the_bin_is_emptied_and_favourites_stay(service, clip):  # noqa: F811
     assert songs.empty_bin(service.delete) == []
     assert songs.empty_bin(service.delete, older_than_s=-1) == [binned]
     assert binned not in set(service.storage.job_ids())
+    service.settings = dataclasses.replace(service.settings, keep_days=30)
     assert retention.sweep(service) == [plain]
     assert service.get("ada", loved).status == "completed"
     with service.engine.connect() as connection:
@@ -124,6 +128,53 @@ def test_a_model_rests_until_a_song_needs_it(service):  # noqa: F811
     service.unload_model()
     follow()
     assert model.name is None and loaded == ["first", "second"]
+
+
+@pytest.mark.parametrize("unload", [False, True])
+def test_a_wish_that_comes_while_a_model_loads_is_not_lost(service, unload):  # noqa: F811
+    begun, go_on = threading.Event(), threading.Event()
+    loaded: list[dict[str, str]] = []
+
+    def load(name: str) -> FakeComposer:
+        loaded.append(model.precision)
+        begun.set()
+        assert go_on.wait(20)
+        return FakeComposer(name)
+
+    model = LoadedModel(load, "first")
+
+    def follow() -> None:
+        with service.engine.connect() as connection:
+            model.follow(connection)
+
+    follow()
+    with ThreadPoolExecutor() as pool:
+        loading = pool.submit(model.prepare)
+        assert begun.wait(20)
+        service.unload_model() if unload else service.choose_model("first", dtype="bfloat16")
+        follow()
+        go_on.set()
+        loading.result()
+    model.prepare()
+    assert (model.name, loaded) == ((None, [{}]) if unload else ("first", [{}, {"dtype": "bfloat16"}]))
+
+
+def test_whatever_goes_wrong_with_loading_is_told_and_the_next_model_is_tried(service):  # noqa: F811
+    def load(name: str) -> FakeComposer:
+        if name == "first":
+            raise RuntimeError("CUDA error: out of memory")
+        return FakeComposer(name)
+
+    model = LoadedModel(load, "first")
+    with service.engine.connect() as connection:
+        model.follow(connection)
+    model.prepare()
+    assert model.name is None and model.problem == "RuntimeError: CUDA error: out of memory"
+    service.choose_model("second")
+    with service.engine.connect() as connection:
+        model.follow(connection)
+    model.prepare()
+    assert model.name == "second" and model.problem is None
 
 
 def test_a_download_tells_how_it_goes(tmp_path, monkeypatch):
