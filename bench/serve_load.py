@@ -25,7 +25,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 async def _ask(connection: Connection, path: str) -> int:
     """The status of the answer. A client of few lines, so that the server's work is measured and not the client's."""
     reader, writer = connection
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     await reader.readexactly(int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0]))
     return int(head.split(b" ", 2)[1])
@@ -65,7 +65,7 @@ async def _slow_upload(url: str, stop: asyncio.Event) -> None:
     """A request whose body comes a byte at a time."""
     address = urlsplit(url)
     _, writer = await asyncio.open_connection(address.hostname, address.port)
-    head = "POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    head = "POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
     writer.write(f"{head}Content-Length: 100000\r\n\r\n--x".encode())
     while not stop.is_set():
         writer.write(b"x")

@@ -15,10 +15,13 @@ from songbloom.serve.errors import Forbidden
 from songbloom.serve.heartbeat import Watch
 from songbloom.serve.jobs import JobService
 from songbloom.serve.library import Library
+from songbloom.serve.limits import Turns
 from songbloom.serve.metrics import Metrics
 from songbloom.serve.settings import ServeSettings
 from songbloom.serve.storage import Storage
 from songbloom.serve.uploads import Uploads
+
+_MOST_READING = 20
 
 
 @dataclass
@@ -32,6 +35,7 @@ class ServeContext:
     watch: Watch
     metrics: Metrics
     downloads: Downloads
+    reading: Turns = field(default_factory=lambda: Turns(_MOST_READING))  # of lyrics, which takes the processor
     began: float = field(default_factory=time.monotonic)
     stopping: bool = False  # long answers end when the server does
 
@@ -54,5 +58,6 @@ async def _admin(request: Request) -> Caller:
 Context = Annotated[ServeContext, Depends(_context)]
 Who = Annotated[Caller, Depends(_caller)]
 Admin = Annotated[Caller, Depends(_admin)]
-JobId = Annotated[str, Path(min_length=1, max_length=100, description="of POST /generate")]
+# NUL alone is refused, which Postgres does not take; other ids are not found.
+JobId = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[^\x00]*$", description="of POST /generate")]
 SampleId = Annotated[int, Path(ge=0, le=4, description="which of the job's songs, from 0")]

@@ -87,6 +87,11 @@ class JobService:
         log.info("job %s accepted", job_id)
         return Job.from_row(row), True
 
+    def check_room(self, owner: str, limit: int | None) -> None:
+        """Raises QueueFull or TooMany where :meth:`submit` would, before any work is done for it."""
+        with reached(), self.engine.connect() as connection:
+            self._check_room(connection, owner, limit)
+
     def get(self, owner: str, job_id: str) -> Job:
         """Raises NotFound, also for the job of another owner."""
         with reached(), self.engine.connect() as connection:

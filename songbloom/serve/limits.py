@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from songbloom.serve.errors import TooMany
 
@@ -59,3 +60,22 @@ class OpenLimit:
             self._open[caller] -= 1
             if not self._open[caller]:
                 del self._open[caller]
+
+
+class Turns:
+    """One at a time, in the order they come; with ``most`` in line others are sent away. For one event loop."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._there, self._turn = most, 0, asyncio.Semaphore(1)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Raises TooMany."""
+        if self._there >= self._most:
+            raise TooMany(f"{self._most} others are in line.", retry_after=2)
+        self._there += 1
+        try:
+            async with self._turn:
+                yield
+        finally:
+            self._there -= 1

@@ -19,6 +19,7 @@ Format = Literal["flac", "wav", "mp3", "ogg", "opus"]
 MOST_LYRICS = 20_000
 _SOMETHING = r"^[^\x00]*[^\s\x00][^\x00]*$"  # something to sing, and no NUL, which databases do not take
 _NAME = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$"
+_NO_NUL = r"^[^\x00]*$"
 
 
 class GenerateForm(BaseModel):
@@ -153,7 +154,7 @@ class ListQuery(BaseModel):
 class LibraryQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    search: str = Field(default="", max_length=200, description="words of title, tags or lyrics")
+    search: str = Field(default="", max_length=200, pattern=_NO_NUL, description="words of title, tags or lyrics")
     favourite: bool = Field(default=False, description="favourites only")
     trashed: bool = Field(default=False, description="what is in the bin instead")
     limit: int = Field(default=50, ge=1, le=200)

@@ -69,11 +69,18 @@ def file_peaks(file: IO[bytes], points: int) -> tuple[float, list[float]]:
     try:
         with file, soundfile.SoundFile(file) as sound:
             step = max(1, -(-sound.frames // points))
-            blocks = sound.blocks(step, dtype="float32", always_2d=True)
-            found = [round(min(1.0, float(np.abs(block).max())), 3) for block in blocks if len(block)]
+            found = [_peak(sound, step) for _ in range(-(-sound.frames // step))]
             return sound.frames / sound.samplerate, found
     except soundfile.LibsndfileError as error:
         raise OSError(str(error)) from error
+
+
+def _peak(sound: soundfile.SoundFile, frames: int) -> float:
+    """The largest amplitude of the next ``frames``, read piece by piece."""
+    peak = 0.0
+    while frames > 0 and len(block := sound.read(min(frames, _PIECE // 4), dtype="float32", always_2d=True)):
+        frames, peak = frames - len(block), max(peak, float(np.abs(block).max()))
+    return round(min(1.0, peak), 3)
 
 
 class SongSound:

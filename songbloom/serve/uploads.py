@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -12,10 +13,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from songbloom.serve.database import private_folder
 from songbloom.serve.errors import Invalid, TooLarge
@@ -24,7 +26,9 @@ from songbloom.serve.storage import stored
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 _PROBES = 2
+_THREADS = 8  # to copy while others are decoded
 _TIMEOUT_S = 20.0
 _STRAY_AFTER_S = 3600.0
 
@@ -38,6 +42,12 @@ class Uploads:
         self._probes: queue.SimpleQueue[_Probe] = queue.SimpleQueue()
         for _ in range(_PROBES):
             self._probes.put(_Probe())
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="upload")
+
+    async def apart(self, action: Callable[[], T]) -> T:
+        """Do something that takes an upload in, in threads of its own: files that are slow to decode make wait
+        whoever else uploads, and nobody else."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, action)
 
     @contextmanager
     def checked(self, source: BinaryIO, start_s: float) -> Iterator[Path]:
@@ -65,6 +75,7 @@ class Uploads:
 
     def close(self) -> None:
         """End the probes."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         while not self._probes.empty():
             self._probes.get().close()
 

@@ -115,7 +115,7 @@ def test_listeners_who_leave_do_no_harm(make_server, clip):
         address = ("127.0.0.1", server.settings["port"])
         for left in np.random.default_rng(listener).integers(1, 2_000_000, 8):
             with socket.create_connection(address) as connection:
-                connection.sendall(f"GET /jobs/{job_id}/stream HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                connection.sendall(f"GET /jobs/{job_id}/stream HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
                 while left > 0 and (piece := connection.recv(65536)):
                     left -= len(piece)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import errno
 import sys
@@ -18,11 +19,11 @@ import sqlalchemy as sa
 
 from songbloom.errors import InvalidInput
 from songbloom.request import SongSettings
-from songbloom.serve import heartbeat, retention, storage, uploads
+from songbloom.serve import heartbeat, limits, retention, sound, storage, uploads
 from songbloom.serve.claims import Claim, Superseded
 from songbloom.serve.composer import Block
 from songbloom.serve.database import connect, jobs, migrate
-from songbloom.serve.errors import Invalid, NotFound, Unavailable
+from songbloom.serve.errors import Invalid, NotFound, TooMany, Unavailable
 from songbloom.serve.jobs import JobService
 from songbloom.serve.records import FAILED, SongOrder
 from songbloom.serve.settings import ServeSettings
@@ -162,6 +163,17 @@ def test_ranges(header, size, expected):
         byte_range("bytes=100-", 100)
 
 
+def test_peaks_are_those_of_the_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(sound, "_PIECE", 4 * 100)  # read in pieces
+    audio = np.random.default_rng(0).uniform(-0.9, 0.9, (1001, 2))
+    soundfile.write(tmp_path / "a.wav", audio, 1000, subtype="FLOAT")
+    for points in (1, 2, 7, 2000):
+        seconds, found = sound.file_peaks((tmp_path / "a.wav").open("rb"), points)
+        step = max(1, -(-1001 // points))
+        parts = [np.abs(audio[at : at + step]).max() for at in range(0, 1001, step)]
+        assert seconds == 1.001 and found == pytest.approx(parts, abs=6e-4)
+
+
 def test_a_song_is_not_closed_under_its_reader(service, clip, monkeypatch):
     """A client leaves while a thread reads for it: closed under its reader, libsndfile takes the process along."""
     reading, going_on = threading.Event(), threading.Event()
@@ -206,6 +218,51 @@ def test_a_file_that_hangs_its_decoder_does_not_hang_the_service(tmp_path, clip,
         pass
     assert time.monotonic() - began < 20 and list(taken.folder.iterdir()) == []
     taken.close()
+
+
+def test_uploads_take_no_threads_from_others(tmp_path):
+    taken, go_on = uploads.Uploads(ServeSettings(data_dir=tmp_path)), threading.Event()
+
+    async def main() -> None:
+        held = [asyncio.create_task(taken.apart(go_on.wait)) for _ in range(100)]
+        await asyncio.sleep(0)
+        try:
+            await asyncio.wait_for(asyncio.to_thread(int), 20)
+        finally:
+            go_on.set()
+        assert all(await asyncio.gather(*held))
+
+    asyncio.run(main())
+    taken.close()
+
+
+# limits
+
+
+def test_who_finds_a_long_line_is_sent_away():
+    turns, order = limits.Turns(3), []
+
+    async def take(number: int) -> None:
+        async with turns.turn():
+            order.append(number)
+            await asyncio.sleep(0)
+
+    async def main() -> list[object]:
+        return await asyncio.gather(*(take(number) for number in range(5)), return_exceptions=True)
+
+    assert [type(answer) for answer in asyncio.run(main())] == [type(None)] * 3 + [TooMany] * 2
+    assert order == [0, 1, 2] and asyncio.run(main())[0] is None
+
+
+def test_one_key_has_so_many_requests_at_once():
+    limit = limits.OpenLimit(2)
+    with limit.one_more("ada"), limit.one_more("bob"), limit.one_more("ada"):
+        with pytest.raises(TooMany), limit.one_more("ada"):
+            raise AssertionError("not reached")
+        with limit.one_more(""), limit.one_more(""), limit.one_more(""):
+            pass
+    with limit.one_more("ada"), limit.one_more("ada"):
+        pass
 
 
 # claims and attempts

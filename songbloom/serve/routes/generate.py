@@ -9,6 +9,7 @@ import tempfile
 import time
 import zipfile
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
@@ -68,10 +69,10 @@ _LINKS = {
 
 
 @router.post("/generate", status_code=202, responses={202: {"links": _LINKS}, **responses(*_REFUSALS)})
-def generate(context: Context, who: Who, form: Multipart, idempotency_key: Key = None) -> JobView:
+async def generate(context: Context, who: Who, form: Multipart, idempotency_key: Key = None) -> JobView:
     """Queue a job and answer with its id. From then on it survives crashes and restarts."""
-    job = _submit(context, who, form, idempotency_key)
-    return JobView.of(job, context.jobs.position(job))
+    job = await context.uploads.apart(partial(_submit, context, who, form, idempotency_key))
+    return JobView.of(job, await asyncio.to_thread(context.jobs.position, job))
 
 
 @router.post(
@@ -90,7 +91,7 @@ async def generate_sync(
     request: Request, context: Context, who: Who, form: Multipart, idempotency_key: Key = None
 ) -> Response:
     """Queue a job and answer with its audio. It goes on if the client leaves: its id is in X-Job-ID and GET /jobs."""
-    job = await asyncio.to_thread(_submit, context, who, form, idempotency_key)
+    job = await context.uploads.apart(partial(_submit, context, who, form, idempotency_key))
     until = time.monotonic() + context.settings.sync_timeout_s
     while not job.ended:
         if time.monotonic() > until or context.stopping or await request.is_disconnected():
@@ -118,9 +119,11 @@ def generate_again(context: Context, who: Who, job_id: JobId) -> JobView:
     settings = replace(earlier.order.settings, seed=secrets.randbits(31))
     order = replace(earlier.order, settings=settings, model=context.jobs.model(), num_samples=1)
     limit = context.settings.max_jobs_per_key if context.settings.auth_on else None
+    data = stored_clip(context, earlier)
     with tempfile.TemporaryDirectory(prefix="songbloom-") as folder:
         clip = FilePath(folder) / "prompt_audio"
-        clip.write_bytes(stored_clip(context, earlier))
+        with stored():
+            clip.write_bytes(data)
         job, _ = context.jobs.submit(who.name, order, clip, priority=earlier.priority, seed_drawn=True, limit=limit)
     return JobView.of(job, context.jobs.position(job))
 
@@ -128,6 +131,8 @@ def generate_again(context: Context, who: Who, job_id: JobId) -> JobView:
 def _submit(context: ServeContext, who: Caller, form: GenerateForm, idempotency_key: str | None) -> Job:
     order = _order_of(form, context.jobs.model())
     limit = context.settings.max_jobs_per_key if context.settings.auth_on else None
+    if idempotency_key is None:  # one that is known may come again however full it is
+        context.jobs.check_room(who.name, limit)
     with context.uploads.checked(form.prompt_audio.file, form.prompt_start) as clip:
         job, _ = context.jobs.submit(
             who.name,
