@@ -11,12 +11,18 @@ from songbloom.cli import generate
 from songbloom.cli.terminal import run_command
 from songbloom.errors import InvalidInput
 
+ABOUT = {"steps": "diffusion steps", "top_k": "candidates for each sketch token", "cfg_coef": "guidance"}
 RANGES = {"steps": (10, 100), "top_k": (50, 500), "cfg_coef": (0, 5)}
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = generate.build_parser("infer_optimized.py")
-    parser.set_defaults(model_name="songbloom_full_150s", steps=50, top_k=200, cfg_coef=1.5)
+    defaults = {"model_name": "songbloom_full_150s", "steps": 50, "top_k": 200, "cfg_coef": 1.5}
+    parser.set_defaults(**defaults)
+    for action in parser._actions:
+        if action.dest in RANGES:
+            low, high = RANGES[action.dest]
+            action.help = f"{ABOUT[action.dest]}, {low} to {high} (default: {defaults[action.dest]})"
     return parser
 
 
@@ -26,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         if not low <= value <= high:
             raise InvalidInput(name, value, f"must be from {low} to {high}")
     if options.input_jsonl is None and options.lyrics is None and options.prompt_wav is None:
-        options.input_jsonl = Path("example/test.jsonl")
+        options.input_jsonl = Path(__file__).parent / "example" / "test.jsonl"
     return generate.run(options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -221,7 +222,9 @@ class SongBloom:
             start_s=request.prompt_start,
             seconds=config.prompt_seconds,
         )
-        expected = min(max(report.seconds, self.seconds_per_block), settings.max_duration or report.seconds)
+        assert settings.max_duration is not None
+        longest = math.ceil(settings.max_duration / self.seconds_per_block) * self.seconds_per_block
+        expected = min(max(report.seconds, self.seconds_per_block), longest)
         told, sections = tuple(report.warnings), tuple(report.sections)
         return Prepared(request, report.phonemes, torch.from_numpy(clip), settings, expected, told, sections)
 

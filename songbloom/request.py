@@ -37,7 +37,7 @@ class SongSettings:
         min_p: 0 to 1; drops tokens less likely than this share of the likeliest.
         temperature: of the sketch, 0 (greedy) to 2.
         diffusion_temperature: of the latents, 0 to 1.
-        max_duration: longest song in seconds, above 0.
+        max_duration: longest song in seconds, above 0; rounded up to a whole block.
         guidance: what the refiner is guided by: 'h', 'global' or 'none'.
         guidance_from, guidance_to: flow times, 1 (noise) to 0 (sound), between which 'h' guides.
         solver: of the flow: 'euler', 'midpoint' or 'adams'; each evaluates it ``steps`` times; None is the model's own.

@@ -138,7 +138,7 @@ RELEASES: tuple[Release, ...] = (
     Release(
         name="songbloom_mini",
         description="comes with the package; English only",
-        parameters=10_000_000,
+        parameters=14_800_000,
         longest_s=60.0,
         seconds_per_tag=1.0,
         licence="Apache-2.0",

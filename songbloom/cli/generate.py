@@ -84,7 +84,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--guidance-from", type=float, default=1.0, metavar="T", help="flow time from which 'h' guides (default: 1)")
     add("--guidance-to", type=float, default=0.0, metavar="T", help="flow time down to which it does (default: 0)")
     add("--solver", help=f"of the flow: {', '.join(SOLVERS)} (default: the model's own)")
-    add("--max-duration", type=float, metavar="S", help="longest song in seconds")
+    add("--max-duration", type=float, metavar="S", help="longest song in seconds, rounded up to a whole block")
     return parser
 
 
@@ -247,6 +247,7 @@ def _make(model: SongBloom, jobs: list[Job], options: argparse.Namespace, label:
     prepared = [model.prepare(job.request) for job in jobs]
     with SongBar(label, max(p.expected_s for p in prepared)) as bar:
         made = model.generate_batch(prepared, options.n_samples, progress=bar.show)
+        bar.done()
     failed = 0
     for job, songs in zip(jobs, made, strict=True):
         try:
@@ -280,3 +281,8 @@ class SongBar:
         text = "longer than expected" if left is None else f"about {tqdm.format_interval(left)} left"
         self._bar.set_postfix_str(text, refresh=False)
         self._bar.update(progress.song_s - self._bar.n)
+
+    def done(self) -> None:
+        """The songs have ended, which is sooner than expected now and then."""
+        self._bar.total = self._bar.n or self._bar.total
+        self._bar.set_postfix_str("done")

@@ -16,7 +16,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser = Parser(
         prog,
         "Serve songs over HTTP. The address answers with documentation at /docs.",
-        "Every option can be given as an environment variable, SONGBLOOM_PORT for --port.",
+        "Options that show a [SONGBLOOM_...] can be given as that environment variable.",
     )
     add_settings(parser)
     add = parser.add_argument

@@ -21,7 +21,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser = Parser(
         prog,
         f"Make songs in a web page, http://localhost:{DEFAULT_PORT}. The REST service answers at the same address.",
-        "Every option of the service can be given as an environment variable, SONGBLOOM_PORT for --port.",
+        "Options that show a [SONGBLOOM_...] can be given as that environment variable.",
     )
     add = parser.add_argument
     add("--share", action="store_true", help="also open a public address (through Gradio's tunnel), with a key")

@@ -46,7 +46,9 @@ class GenerateForm(BaseModel):
     min_p: Annotated[float, Field(ge=0, le=1, description="drops what is less likely than this share")] = 0.0
     temperature: Annotated[float | None, Field(ge=0, le=2, description="of the sketch")] = None
     diffusion_temperature: Annotated[float | None, Field(ge=0, le=1, description="of the sound")] = None
-    max_duration: Annotated[float | None, Field(gt=0, le=3600, description="longest song in seconds")] = None
+    max_duration: Annotated[
+        float | None, Field(gt=0, le=3600, description="longest song in seconds, rounded up to a whole block")
+    ] = None
     guidance: Annotated[Guidance | None, Field(description="what guides the refiner")] = None
     guidance_from: Annotated[float, Field(ge=0, le=1, description="flow time from which h guides")] = 1.0
     guidance_to: Annotated[float, Field(ge=0, le=1, description="flow time to which h guides")] = 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import infer_optimized
@@ -27,7 +29,14 @@ def test_defaults_of_the_guide(infer, seen):
     assert infer().code == 0
     (given,) = seen
     assert (given.model_name, given.steps, given.top_k, given.cfg_coef) == ("songbloom_full_150s", 50, 200, 1.5)
-    assert (str(given.input_jsonl), given.max_duration) == ("example/test.jsonl", None)
+    beside_the_script = Path(infer_optimized.__file__).parent / "example/test.jsonl"
+    assert (given.input_jsonl, given.max_duration) == (beside_the_script, None) and beside_the_script.is_file()
+
+
+def test_the_help_tells_the_guide_s_ranges_and_defaults(infer):
+    text = " ".join(infer("--help").out.split())
+    for told in ("10 to 100 (default: 50)", "50 to 500 (default: 200)", "0 to 5 (default: 1.5)"):
+        assert told in text
 
 
 @pytest.mark.parametrize(
