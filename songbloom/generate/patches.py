@@ -93,7 +93,7 @@ class ComposeState:
     numbers: list[int]  # their places among the songs asked for
     cache: KVCache
     first: int  # cache position of the first block
-    next_input: Tensor  # [rows, n, D]: bos at first, then one latent embedding
+    next_input: Tensor  # [rows, 1, D]: bos at first, then a latent embedding
     history: Tensor  # [songs, bs, L]: latents of the previous block
     tokens: Tensor  # [songs, n]: every token so far
     timbre: Tensor  # [songs, D]
@@ -187,35 +187,46 @@ def start(
 
     if prior is None:
         prior = torch.zeros(songs, 0, dtype=torch.long), torch.zeros(songs, config.latent_dim, 0)
-    prior_tokens, prior_latents = (x.to(device) for x in prior)
-    blocks = prior_tokens.shape[1] // config.block_size
-    held = (capacity - first) // (config.block_size + 1) * config.block_size  # frames
-    written = prior_tokens.tolist()
+    tokens, latents = (x.to(device) for x in prior)
+    written = tokens.tolist()
     cues = [Cues(net, task.prefix, task.path, task.bar) for task in tasks]
-    told = torch.stack([own.along(tokens) for own, tokens in zip(cues, written, strict=True)])
-    told = F.pad(told, (0, 0, 0, 0, 0, rows - songs))  # null twins are told nothing
-    sequence = net.bos + told[:, :1]
-    if blocks:
-        both = rows // songs
-        tokens, latents = prior_tokens.repeat(both, 1)[:, -held:], prior_latents.repeat(both, 1, 1)[:, :, -held:]
-        sequence = torch.cat([sequence, net.embed_block(tokens, latents, told[:, 1:][:, -held:])], dim=1)
-        history = prior_latents[:, :, -config.block_size :].transpose(1, 2)
-    else:
-        history = torch.zeros(songs, config.block_size, config.latent_dim, device=device)
     zeros = torch.zeros(config.dim, dtype=net.dtype, device=device)
-    return ComposeState(
+    state = ComposeState(
         tasks=list(tasks),
         numbers=list(range(songs)),
         cache=cache,
         first=first,
-        next_input=sequence,
-        history=history.to(net.dtype),
-        tokens=prior_tokens,
+        next_input=net.bos.expand(rows, 1, -1),
+        history=torch.zeros(songs, config.block_size, config.latent_dim, dtype=net.dtype, device=device),
+        tokens=tokens,
         timbre=torch.stack([zeros if task.timbre is None else task.timbre for task in tasks]),
         places=[task.path.trace(own)[1] if task.path else None for task, own in zip(tasks, written, strict=True)],
         cues=cues,
-        block=blocks,
     )
+    told = torch.stack([own.along(row) for own, row in zip(cues, written, strict=True)])
+    _read_back(net, state, latents, F.pad(told, (0, 0, 0, 0, 0, rows - songs)))  # null twins are told nothing
+    return state
+
+
+def _read_back(net: SongBloomNet, state: ComposeState, latents: Tensor, told: Tensor) -> None:
+    """Bring a state to the end of the finished blocks of its tokens and ``latents`` [songs, L, k*bs], as if it had just
+    composed them: what was forgotten on the way is forgotten.
+
+    Args:
+        told: cues of bos and each token, [rows, 1 + k*bs, D].
+    """
+    block, size, both = net.config.block_size, net.config.block_size + 1, len(told) // len(state.tasks)
+    sequence = state.next_input + told[:, :1]
+    if blocks := latents.shape[2] // block:
+        written = net.embed_block(state.tokens.repeat(both, 1), latents.repeat(both, 1, 1), told[:, 1:])
+        sequence = torch.cat([sequence, written], dim=1)
+        state.history = latents[:, :, -block:].transpose(1, 2).to(net.dtype)
+    while state.block < blocks:
+        _make_room(net, state)
+        fitting = min((state.cache.capacity - state.cache.position) // size, blocks - state.block)
+        net.lm(sequence[:, state.block * size : (state.block + fitting) * size], state.cache)
+        state.block += fitting
+    state.next_input = sequence[:, -1:]
 
 
 @torch.no_grad()
@@ -244,7 +255,7 @@ def sketch(net: SongBloomNet, state: ComposeState) -> tuple[Tensor, Tensor]:
 def _make_room(net: SongBloomNet, state: ComposeState) -> None:
     """Forget the oldest blocks where the next one would not fit; prefix and bos stay."""
     size, cache = net.config.block_size + 1, state.cache
-    if cache.position + state.next_input.shape[1] + net.config.block_size <= cache.capacity:
+    if cache.position + size <= cache.capacity:
         return
     held = (cache.position - state.first) // size
     cache.drop(state.first, max(1, int(held * FORGET)) * size, net.config.rotary_base)

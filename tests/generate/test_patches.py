@@ -189,6 +189,18 @@ def test_the_window_slides_and_memory_stays(net):
     assert torch.equal(song(blocks[:7])[0], song(whole[:7])[0])  # before anything was forgotten
 
 
+@pytest.mark.parametrize("cut", [1, 6, 7, 8, 9, 13, 20])
+def test_a_song_longer_than_the_window_goes_on_as_if_it_had_not_stopped(net, cut):
+    settings = replace(SETTINGS, max_frames=24 * BLOCK)
+    whole = make(net, [3], settings, window_frames=8 * BLOCK)
+    prior = torch.cat([p.tokens for p in whole[:cut]])[None], torch.cat([p.latents for p in whole[:cut]], dim=1)[None]
+    rest = make(net, [3], settings, window_frames=8 * BLOCK, prior=prior)
+    assert [p.block for p in rest] == list(range(cut, 24))
+    tokens, latents = song(whole)
+    assert torch.equal(song(rest)[0], tokens[cut * BLOCK :])
+    torch.testing.assert_close(song(rest)[1], latents[:, cut * BLOCK :], atol=1e-4, rtol=0)
+
+
 def test_forgetting_the_oldest_leaves_what_a_song_without_them_would_know(net):
     """Values of the first layer depend on one position alone, and scores on distances alone."""
     x = torch.randn(1, 12, 64)
