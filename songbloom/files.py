@@ -71,7 +71,12 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
     """Write ``content`` as JSON whole or not at all; raises OutputError as :func:`written_aside` does."""
-    write_bytes(path, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8"))
+    write_bytes(path, as_json(content))
+
+
+def as_json(content: Any) -> bytes:
+    """``content`` as JSON for people to read."""
+    return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
 
 
 def output_error(path: str | os.PathLike[str], error: Exception, size: int | None = None) -> OutputError:

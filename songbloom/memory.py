@@ -95,28 +95,43 @@ def process_peak_bytes() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def choices(device: torch.device) -> Iterator[Profile]:
-    """Profiles from the best to the smallest that ``device`` can compute with."""
-    half = torch.bfloat16 if device.type != "cuda" or torch.cuda.is_bf16_supported() else torch.float16
-    # A CPU without bfloat16 arithmetic is slower with it than with float32, and fastest with int8.
-    dtypes = (half,) if device.type != "cpu" else (torch.float32,)
-    for dtype in dtypes:
-        for quantization in ("none", "int8", "int4"):
-            try:
-                check(quantization, device)
-            except NotAvailable:
-                continue
-            for eight_bit_cache in (False, True):
-                yield Profile(dtype, quantization, eight_bit_cache)
+def choices(
+    device: torch.device, *, dtype: torch.dtype | None, quantization: str, eight_bit_cache: bool
+) -> Iterator[Profile]:
+    """Profiles from the best to the smallest that ``device`` can compute with. What is chosen already stays: a dtype
+    that is not None, a quantization that is not 'none', a cache of 8 bits."""
+    if dtype is None:
+        half = torch.bfloat16 if device.type != "cuda" or torch.cuda.is_bf16_supported() else torch.float16
+        # A CPU without bfloat16 arithmetic is slower with it than with float32, and fastest with int8.
+        dtype = half if device.type != "cpu" else torch.float32
+    for kind in ("none", "int8", "int4") if quantization == "none" else (quantization,):
+        try:
+            check(kind, device)
+        except NotAvailable:
+            if kind == quantization:
+                raise
+            continue
+        for small in (True,) if eight_bit_cache else (False, True):
+            yield Profile(dtype, kind, small)
 
 
-def fitting(config: ModelConfig, device: torch.device, *, free: int | None) -> Profile:
-    """The best profile of which the model's longest song fits into ``free`` bytes; the best one if nobody knows.
+def fitting(
+    config: ModelConfig,
+    device: torch.device,
+    *,
+    free: int | None,
+    dtype: torch.dtype | None = None,
+    quantization: str = "none",
+    eight_bit_cache: bool = False,
+) -> Profile:
+    """The best of :func:`choices` with which the model's longest song fits into ``free`` bytes; the best one if nobody
+    knows.
 
     Raises:
         OutOfMemory: not even the smallest fits.
+        NotAvailable: the quantization that is chosen cannot be computed with.
     """
-    for profile in choices(device):
+    for profile in choices(device, dtype=dtype, quantization=quantization, eight_bit_cache=eight_bit_cache):
         needed = needs(config, profile, seconds=config.max_duration_s).total
         if free is None or needed <= free:
             return profile
@@ -134,7 +149,7 @@ def explained(
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if type(error) is RuntimeError and "can't allocate memory" not in str(error):  # what the CPU's allocator says
+        if not _is_out_of_memory(error):
             raise
         needed, free = needs(config, profile, seconds=seconds, songs=songs).total, free_bytes(device)
         if device.type == "cuda":
@@ -144,3 +159,10 @@ def explained(
             f"out of memory: {songs} x {seconds:g} s of song in {profile} need about {needed / 1e9:.1f} GB in all"
             f"{there}; {REMEDIES}"
         ) from error
+
+
+def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Only some of the allocators' errors have a type of their own."""
+    told = str(error)
+    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return known or "can't allocate memory" in told or "out of memory" in told  # CPU; CUDA and MPS

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -108,21 +110,30 @@ def load(
     folder, name = _find(model, local_dir)
     if profile not in PROFILES:
         raise InvalidInput("profile", profile, f"must be one of {', '.join(PROFILES)}")
+    config = read_config(folder, name)
+    if quantization == "none":
+        quantization = config.quantization  # as the weights lie in their file
+    kept = Profile(kind, quantization, eight_bit_cache)
     if profile == "auto":
-        best = fitting(read_config(folder, name), chosen, free=free_bytes(chosen))
-        log.info("profile auto: %s", best)
-        kind = best.dtype if dtype == "auto" else kind
-        quantization = best.quantization if quantization == "none" else quantization
-        eight_bit_cache = eight_bit_cache or best.eight_bit_cache
+        kept = fitting(
+            config,
+            chosen,
+            free=free_bytes(chosen),
+            dtype=None if dtype == "auto" else kind,
+            quantization=quantization,
+            eight_bit_cache=eight_bit_cache,
+        )
+        log.info("profile auto: %s", kept)
     began = time.monotonic()
-    loaded = load_folder(folder, name, dtype=kind, device=chosen, quantization=quantization)
+    with explained(config, chosen, kept, seconds=config.max_duration_s, songs=1):
+        loaded = load_folder(folder, name, dtype=kept.dtype, device=chosen, quantization=kept.quantization)
     loaded.config = _with_seconds_per_tag(loaded.config, name)
     weights, size = loaded.config.quantization, weight_bytes(loaded.net) / 1e6
     log.info("loaded %s in %s, quantization %s, %.0f MB of weights, on %s in %.1f s",
-             name, str(kind).removeprefix("torch."), weights, size, chosen, time.monotonic() - began)  # fmt: skip
+             name, str(kept.dtype).removeprefix("torch."), weights, size, chosen, time.monotonic() - began)  # fmt: skip
     for note in optimize(loaded.net, optimization_level):
         log.info("%s: %s", optimization_level, note)
-    return SongBloom(name, loaded, eight_bit_cache=eight_bit_cache)
+    return SongBloom(name, loaded, eight_bit_cache=kept.eight_bit_cache)
 
 
 def read_model_config(model: str = DEFAULT_MODEL, *, local_dir: str | Path = registry.DEFAULT_LOCAL_DIR) -> ModelConfig:
@@ -270,7 +281,8 @@ class SongBloom:
     def tasks(self, prepared: Prepared, seeds: Sequence[int]) -> list[SongTask]:
         """What the block loop needs for a song of each seed."""
         # One draw of the clip's latents for all seeds, so that songs of one request share their prefix.
-        style = encode_style(self.vae, prepared.clip.to(self.net.device), SongNoise(0).prompt)
+        with self._explained(self.config.prompt_seconds):
+            style = encode_style(self.vae, prepared.clip.to(self.net.device), SongNoise(0).prompt)
         facts, bar = None, None
         if self.net.facts is not None:
             sound = clip_sound(prepared.clip.numpy(), self.vae.sample_rate)
@@ -296,7 +308,7 @@ class SongBloom:
                 self._null = read_prefixes(self.net, [self.net.prefix(None, None)])
         frame_rate = self.vae.sample_rate / self.vae.downsampling_ratio
         longest = max(task.settings.max_frames for task in tasks) / frame_rate
-        with explained(self.config, self.net.device, self.profile, seconds=longest, songs=len(tasks)):
+        with self._explained(longest, len(tasks)):
             state = start(
                 self.net,
                 tasks,
@@ -352,8 +364,12 @@ class SongBloom:
 
     def decode(self, latents: Tensor) -> Tensor:
         """Audio [channels, n] of a song's latents [L, n], on the CPU."""
-        audio = decode_chunked(self.vae, latents[None].to(self.net.device), overlap=2 * self.vae.context)
-        return audio[0].cpu()
+        with self._explained(latents.shape[1] * self.vae.downsampling_ratio / self.vae.sample_rate):
+            audio = decode_chunked(self.vae, latents[None].to(self.net.device), overlap=2 * self.vae.context)
+            return audio[0].cpu()
+
+    def _explained(self, seconds: float, songs: int = 1) -> AbstractContextManager[None]:
+        return explained(self.config, self.net.device, self.profile, seconds=seconds, songs=songs)
 
     def generate(
         self,
@@ -449,7 +465,7 @@ class SongBloom:
             idx=request.idx,
             lyrics=request.lyrics,
             phonemes=prepared.phonemes,
-            prompt_name=Path(request.prompt_wav).name,
+            prompt_name=os.fsencode(Path(request.prompt_wav).name).decode("utf-8", "replace"),
             model=self.name,
             settings=replace(prepared.settings, seed=seed),
             ended=has_room(self._compose_settings(prepared.settings).max_frames, block, len(patches)),

@@ -5,7 +5,6 @@ Importing this module loads neither torch nor a model.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -134,8 +133,8 @@ def check_idx(idx: Any) -> None:
 def _check_number(name: str, value: Any, low: float, high: float, *, optional: bool = True) -> None:
     if value is None and optional:
         return
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or not low <= value <= high:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not low <= value <= high:  # NaN is not either
         raise InvalidInput(name, value, f"must be a number from {low} to {high}")
 
 

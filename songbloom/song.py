@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from songbloom import __version__
 from songbloom.audio import WriteReport, write
-from songbloom.files import write_json
+from songbloom.files import as_json, written_aside
 from songbloom.request import SongSettings
 
 
@@ -95,18 +95,14 @@ class Song:
             k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in metadata.items()
         }
         tags["seed"] = str(self.settings.seed)
-        report = write(
-            path,
-            self.audio,
-            self.sample_rate,
-            format=format,
-            subtype=subtype,
-            tags=tags,
-            loudness_lufs=loudness_lufs,
-        )
-        try:
-            write_json(path.with_suffix(".json"), metadata)
-        except BaseException:  # Ctrl-C too: the two belong together
-            path.unlink(missing_ok=True)
-            raise
-        return report
+        with written_aside(path.with_suffix(".json")) as about:  # gets its name last: the two belong together
+            about.write_bytes(as_json(metadata))
+            return write(
+                path,
+                self.audio,
+                self.sample_rate,
+                format=format,
+                subtype=subtype,
+                tags=tags,
+                loudness_lufs=loudness_lufs,
+            )

@@ -6,6 +6,7 @@ Arrays are float32 ``[channels, samples]`` with full scale at -1..1, as everywhe
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -79,7 +80,8 @@ def open_audio(path: str | PathLike[str], field: str = "audio") -> Iterator[soun
     place = Path(path)
     _check_file(place, field)
     try:
-        with soundfile.SoundFile(place) as file:
+        # Names need not be UTF-8 where they are bytes, and soundfile would encode them as such.
+        with soundfile.SoundFile(os.fsencode(place) if os.name == "posix" else place) as file:
             # libsndfile opens anything called .au as headerless telephone audio, which would be noise.
             if file.format == "RAW":
                 raise InvalidInput(field, str(path), _not_audio(place))

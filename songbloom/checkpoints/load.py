@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -205,15 +206,20 @@ def _report_mismatch(path: Path, missing: Iterable[str], unexpected: Iterable[st
 
 
 def save_native(folder: Path, model: LoadedModel, most_bytes: int = 2**62) -> None:
-    """Write our own form into ``folder``; each file is written aside and renamed, the configuration last.
+    """Write our own form into ``folder``. All of it is written aside before anything is renamed, so that a model that
+    was there stays or is replaced as a whole.
 
     Args:
         most_bytes: of one file of weights; larger ones come in parts.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_shards(folder / NET, model.net.state_dict(), most_bytes)
-        write_shards(folder / VAE, model.vae.state_dict(), most_bytes)
-        write_json(folder / CONFIG, model.config.to_dict())
+        with TemporaryDirectory(prefix=".songbloom-", dir=folder) as made:
+            aside = Path(made)
+            write_shards(aside / NET, model.net.state_dict(), most_bytes)
+            write_shards(aside / VAE, model.vae.state_dict(), most_bytes)
+            write_json(aside / CONFIG, model.config.to_dict())
+            for path in sorted(aside.iterdir(), key=lambda path: path.name == CONFIG):
+                path.replace(folder / path.name)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error}") from error

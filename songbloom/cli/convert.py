@@ -25,10 +25,12 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    make_folder(options.output)
     import songbloom
     from songbloom.checkpoints.load import LoadedModel, save_native
+    from songbloom.pipeline import read_model_config
 
+    read_model_config(options.model, local_dir=options.local_dir)  # is it there?
+    make_folder(options.output)
     model = songbloom.load(
         options.model,
         local_dir=options.local_dir,

@@ -17,6 +17,7 @@ from songbloom.checkpoints.registry import DEFAULT_LOCAL_DIR
 from songbloom.cli.jsonl import read_requests
 from songbloom.cli.terminal import DONE, FAILED, Parser, write_line
 from songbloom.errors import InvalidInput, OutputError
+from songbloom.files import check_target
 from songbloom.request import (
     GUIDANCE,
     OPTIMIZATION_LEVELS,
@@ -105,6 +106,9 @@ def run(options: argparse.Namespace) -> int:
     if not wanted:
         return FAILED if failed else DONE
 
+    for path in (path for job in wanted for path in _targets(job, options)):
+        check_target(path)
+        check_target(path.with_suffix(".json"))
     model = _load(options)
     ready = []
     for job in wanted:
@@ -252,6 +256,8 @@ def _make(model: SongBloom, jobs: list[Job], options: argparse.Namespace, label:
     for job, songs in zip(jobs, made, strict=True):
         try:
             for song, path in zip(songs, _targets(job, options), strict=True):
+                if not options.overwrite and path.is_file():  # one of several; the others were missing
+                    continue
                 song.save(path, format=options.format, subtype=options.subtype, loudness_lufs=options.loudness)
                 write_line(str(path))
         except InvalidInput as error:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 REPETITION_PENALTY = 1.1
+LEAST_TEMPERATURE = 1e-5  # by less a logit could not be divided; it is as good as greedy
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def sample_token(logits: Tensor, sampling: TokenSampling, noise: Tensor) -> Tens
     """
     if sampling.temperature <= 0:
         return logits.argmax(-1)
-    probs = (logits / sampling.temperature).softmax(-1)
+    # In float16 small noise would be 0 and tokens that are excluded, with p = 0, would win as 0 / 0.
+    probs = (logits.float() / max(sampling.temperature, LEAST_TEMPERATURE)).softmax(-1)
     probs = filter_probabilities(probs, top_k=sampling.top_k, top_p=sampling.top_p, min_p=sampling.min_p)
-    return (probs / noise.to(probs.dtype)).argmax(-1)
+    return (probs / noise.float()).argmax(-1)

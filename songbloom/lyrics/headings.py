@@ -28,6 +28,7 @@ _PLAIN_NAMES = frozenset(
 
 _CLOCK = re.compile(r"\b(\d{1,2}):([0-5]\d)\b")
 _SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(?:seconds?|secs?|s|秒)(?![a-z])")
+_DECADE = re.compile(r"'?\b(?:(?:19|20)\d0|[2-9]0)s\b")
 _TIMES = re.compile(r"(?:\bx\s*\d+|\b\d+\s*x\b|×\s*\d+|(?<!\d)\d+\s*×)")
 _NUMBER = r"(?:\s*(?:\d{1,3}|[ivx]{1,4}|[a-d]|[一二三四五六七八九十]))?"
 _LEADING = re.compile(rf"({_NAME})(?![a-z])")
@@ -67,7 +68,9 @@ def _duration(text: str) -> tuple[float | None, str]:
 
 def from_brackets(inner: str) -> Heading | None:
     """The heading in ``[...]``: ``Verse 1``, ``intro: 10s``, ``Guitar Solo``, ``Chorus - all``, or None."""
-    seconds, rest = _duration(inner.casefold())
+    if exact := _exact(inner):
+        return exact
+    seconds, rest = _duration(_DECADE.sub("", inner.casefold()))  # beside other words 80s is a sound, not a length
     rest = _plain(_TIMES.sub("", rest))
     if leading := _LEADING.match(rest):
         return Heading(_KIND_OF[leading[1]], seconds)
