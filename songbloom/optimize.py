@@ -43,14 +43,7 @@ def optimize(net: SongBloomNet, level: str) -> list[str]:
     """
     if level not in OPTIMIZATION_LEVELS:
         raise InvalidInput("optimization_level", level, f"must be one of {', '.join(OPTIMIZATION_LEVELS)}")
-    notes = [_attention(net.device)]
-    if net.device.type == "cuda":
-        torch.backends.cudnn.benchmark = level != "minimal"
-        torch.set_float32_matmul_precision("high" if level == "aggressive" else "highest")
-        torch.backends.cudnn.allow_tf32 = level == "aggressive"
-        notes.append(
-            f"TF32 {'on' if level == 'aggressive' else 'off'}, cuDNN search {'off' if level == 'minimal' else 'on'}"
-        )
+    notes = switch(net.device, level)
     if net.device.type == "cpu" and level != "minimal" and net.dtype == torch.bfloat16 and not _has_bfloat16():
         _multiply_in_float32(net)
         notes.append("this CPU has no bfloat16 arithmetic: larger products are computed in float32")
@@ -60,6 +53,23 @@ def optimize(net: SongBloomNet, level: str) -> list[str]:
         notes.append("torch.compile on for the refiner")
     else:
         notes.append("torch.compile off" + (": the refiner is quantized" if level == "aggressive" else ""))
+    return notes
+
+
+def switch(device: torch.device, level: str) -> list[str]:
+    """What a level is for the whole process, so that it counts for all models; what is active, one line each.
+
+    Raises:
+        InvalidInput: ``DISABLE_FLASH_ATTN`` is neither 0 nor 1.
+    """
+    notes = [_attention(device)]
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = level != "minimal"
+        torch.set_float32_matmul_precision("high" if level == "aggressive" else "highest")
+        torch.backends.cudnn.allow_tf32 = level == "aggressive"
+        notes.append(
+            f"TF32 {'on' if level == 'aggressive' else 'off'}, cuDNN search {'off' if level == 'minimal' else 'on'}"
+        )
     return notes
 
 

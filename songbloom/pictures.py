@@ -11,12 +11,13 @@ import numpy as np
 
 from songbloom.audio import read
 from songbloom.audio.mel import FRAMES_A_SECOND, HIGHEST_HZ, LOWEST_HZ, mel_levels
-from songbloom.errors import NotAvailable
+from songbloom.errors import InvalidInput, NotAvailable
 from songbloom.files import written_aside
 
 COLUMNS = 1200  # of the waveform
 DYNAMICS_DB = 70
 INK = "#7c3aed"
+KINDS = (".png", ".svg", ".pdf")
 
 
 @contextmanager
@@ -24,8 +25,11 @@ def drawing(output: Path, rows: int, **options: Any) -> Iterator[tuple[Any, Any]
     """A figure of ``rows`` axes over each other and those axes; written aside to ``output`` and renamed in the end.
 
     Raises:
+        InvalidInput: ``output`` is no picture by its name.
         NotAvailable: matplotlib, of the extra ``train``, is missing.
     """
+    if output.suffix.lower() not in KINDS:
+        raise InvalidInput("output", str(output), f"must end with {', '.join(KINDS)}")
     try:
         import matplotlib
     except ImportError as error:
@@ -38,7 +42,7 @@ def drawing(output: Path, rows: int, **options: Any) -> Iterator[tuple[Any, Any]
         yield figure, axes[:, 0]
         figure.tight_layout()
         with written_aside(output) as aside:
-            figure.savefig(aside, format=output.suffix.lstrip(".") or "svg")
+            figure.savefig(aside, format=output.suffix.lstrip(".").lower())
     finally:
         pyplot.close(figure)
 

@@ -23,10 +23,11 @@ from songbloom.checkpoints.registry import (
     is_native,
     present,
 )
-from songbloom.checkpoints.transfer import Progress, Transfer, TransferError, hash_file, open_url
+from songbloom.checkpoints.transfer import Interrupted, Progress, Transfer, TransferError, hash_file, open_url
 from songbloom.errors import CheckpointError, InvalidInput, OutputError
 
 _log = logging.getLogger(__name__)
+WORTH_KEEPING = 64 << 20  # bytes of a copy that are not given up for another
 _CARD_BYTES = 64 * 1024
 
 
@@ -174,21 +175,32 @@ class _Job:
             return
         reasons: list[str] = []
         for source in self._order(file):
-            base = self.endpoints.base(source)
-            if base in self._unreachable:
-                reasons.append(f"{source}: {self._unreachable[base]}")
-                continue
-            _log.info("%s: from %s", file.name, source)
-            try:
-                self._transfer(file, source).fetch()
-            except TransferError as error:
-                reasons.append(f"{source} ({base}): {error}")
-                if error.unreachable:
-                    self._unreachable[base] = f"{base} did not answer before"
-                continue
-            self.fetched[file.name] = source
-            return
+            transfer = self._transfer(file, source)
+            error = self._try(transfer, source)
+            if error is None:
+                self.fetched[file.name] = source
+                return
+            reasons.append(f"{source} ({self.endpoints.base(source)}): {error}")
+            if isinstance(error, Interrupted) and not file.sha256 and transfer.arrived() >= WORTH_KEEPING:
+                # Another copy, of which nothing says that it is equal, would begin from nothing.
+                remedy = f"try it again later, or delete {transfer.part} to take another copy from the start"
+                reasons.append(f"{transfer.arrived() / 1e6:,.0f} MB have come from {source}: {remedy}")
+                break
         raise CheckpointError(self._failure(file, reasons))
+
+    def _try(self, transfer: Transfer, source: Source) -> TransferError | None:
+        """Fetch a file; what went wrong, if something did. A host that does not answer is asked once."""
+        base = self.endpoints.base(source)
+        if base in self._unreachable:
+            return Interrupted(self._unreachable[base], unreachable=True)
+        _log.info("%s: from %s", transfer.target.name, source)
+        try:
+            transfer.fetch()
+        except TransferError as error:
+            if error.unreachable:
+                self._unreachable[base] = f"{base} did not answer before"
+            return error
+        return None
 
     def licence(self, source: Source) -> str:
         """What the card of ``source`` says now; the registry's words where it says nothing."""

@@ -118,6 +118,10 @@ class Transfer:
         note = self._read_note()
         return note is not None and note.url == self.url and self.part.exists()
 
+    def arrived(self) -> int:
+        """Bytes that are here of this url."""
+        return _size(self.part) if self.begun_here() else 0
+
     def _read_note(self) -> _Note | None:
         try:
             return _Note(**json.loads(self.note_path.read_text(encoding="utf-8")))

@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from songbloom.checkpoints.registry import DEFAULT_LOCAL_DIR
-from songbloom.cli.terminal import DONE, Parser, write_line
+from songbloom.cli.terminal import DONE, Parser, above_zero, write_line
 from songbloom.errors import InvalidInput
 from songbloom.request import OPTIMIZATION_LEVELS, QUANTIZATIONS
 
@@ -29,7 +29,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--quantization", choices=QUANTIZATIONS, type=str.lower, default="none", help="(default: %(default)s)")
     add("--optimization-level", choices=OPTIMIZATION_LEVELS, default="standard", help="(default: %(default)s)")
     add("--device", default="auto", help="auto, cuda, cuda:N, mps or cpu (default: %(default)s)")
-    add("--threads", type=int, help="of the CPU (default: as many as PyTorch takes)")
+    add("--threads", type=above_zero(int), help="of the CPU (default: as many as PyTorch takes)")
     add("--steps", type=int, default=10, help="diffusion steps a block (default: %(default)s)")
     add("--batch", type=int, default=1, help="songs at once (default: %(default)s)")
     add("--seconds", type=float, default=6.4, help="of each song (default: %(default)s)")
@@ -54,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
     from songbloom.benchmark.machine import look_at, peak_memory_bytes
     from songbloom.benchmark.measure import Load, first_audio, parameters, run_stages, run_whole
+    from songbloom.optimize import switch
 
     load = Load(options.seconds, options.steps, options.batch)
     model = _load(options, options.optimization_level)
@@ -65,7 +66,9 @@ def run(options: argparse.Namespace) -> int:
     runs: dict[str, list[Any]] = {level: [] for level in levels}
     for _ in range(options.rounds):
         for level, each in levels.items():
+            switch(each.net.device, level)  # the last model that was loaded has left the process at its own
             runs[level].append(run_whole(each, load))
+    switch(model.net.device, options.optimization_level)
     own = runs[options.optimization_level]
     elapsed, composing, seconds = median(r.elapsed for r in own), median(r.composing for r in own), own[0].seconds
     result: dict[str, Any] = {

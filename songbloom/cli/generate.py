@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidInput("batch_size", options.batch_size, f"must be a whole number from 1 to {MOST_SAMPLES}")
     jobs, failed = _jobs(options, settings)
     if options.stream is not None:
-        return _stream(options, jobs)
+        return _stream(options, jobs) or (FAILED if failed else DONE)
     _check_format(options)
     make_folder(options.output_dir)
     wanted = [job for job in jobs if options.overwrite or not _all_there(job, options)]

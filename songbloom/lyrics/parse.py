@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 
 from songbloom.errors import InvalidInput
@@ -158,7 +159,8 @@ class _Reader:
         if self.drafts:
             self.warn("the words before the first heading are read as [verse]")
             return [_Draft("verse", lines=[line for lines, _ in found for line in lines])]
-        drafts = [_Draft("chorus" if said.count(body) > 1 else "verse", lines=lines) for lines, body in found]
+        times = Counter(said)
+        drafts = [_Draft("chorus" if times[body] > 1 else "verse", lines=lines) for lines, body in found]
         repeated = ", the repeated ones as [chorus]" if "chorus" in (draft.kind for draft in drafts) else ""
         self.warn(f"no section headings: every paragraph is read as [verse]{repeated}")
         return drafts
