@@ -8,6 +8,7 @@ import torch
 import songbloom
 from songbloom import memory
 from songbloom.benchmark.models import random_config
+from songbloom.checkpoints.load import load_folder, read_config, save_native
 from songbloom.errors import InvalidInput, OutOfMemory
 from songbloom.memory import Profile, fitting, needs
 
@@ -99,3 +100,46 @@ def test_other_failures_are_not_taken_for_it(tiny_folder, request_for, monkeypat
 def test_what_is_free():
     free = memory.free_bytes(CPU)
     assert free is None or free > 10**8
+
+
+@pytest.mark.parametrize("failure", [NotImplementedError("no such operator on mps"), RuntimeError("a bug")])
+def test_what_is_no_lack_of_memory_is_not_called_so(tiny_folder, request_for, monkeypatch, failure):
+    model = songbloom.load(str(tiny_folder), device="cpu")
+
+    def fail(*_):
+        raise failure
+
+    monkeypatch.setattr(model.net.lm, "forward", fail)
+    with pytest.raises(type(failure), match=str(failure)):
+        model.generate(request_for())
+
+
+@pytest.mark.parametrize(
+    "where", ["songbloom.pipeline.load_folder", "songbloom.pipeline.encode_style", "songbloom.pipeline.decode_chunked"]
+)
+def test_it_is_explained_for_loading_the_clip_and_the_sound_too(tiny_folder, request_for, monkeypatch, where):
+    def fail(*_, **__):
+        raise RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)")
+
+    monkeypatch.setattr(where, fail)
+    with pytest.raises(OutOfMemory, match=r"need about \d+\.\d GB in all.*make it smaller"):
+        songbloom.load(str(tiny_folder), device="cpu").generate(request_for())
+
+
+def test_what_is_chosen_already_stays(full):
+    room = needs(full, Profile(torch.bfloat16), seconds=full.max_duration_s).total
+    assert fitting(full, CPU, free=room, dtype=torch.bfloat16) == Profile(torch.bfloat16)
+    assert fitting(full, CPU, free=room, dtype=torch.float32).quantization == "int8"
+    assert fitting(full, CPU, free=64 * GB, quantization="int8", eight_bit_cache=True) == Profile(
+        torch.float32, "int8", eight_bit_cache=True
+    )
+
+
+def test_weights_that_lie_in_8_bits_are_reckoned_so(tiny_folder, tmp_path, monkeypatch):
+    folder = tmp_path / "small"
+    save_native(folder, load_folder(tiny_folder, quantization="int8"))
+    config = read_config(folder)
+    room = needs(config, Profile(torch.float32, "int8"), seconds=config.max_duration_s).total
+    monkeypatch.setattr("songbloom.pipeline.free_bytes", lambda _: room)
+    model = songbloom.load(str(folder), device="cpu", profile="auto")
+    assert model.profile == Profile(torch.float32, "int8")

@@ -58,3 +58,24 @@ def test_loud_song_is_not_clipped(tmp_path):
 def test_loudness(tmp_path):
     report = SONG.save(tmp_path / "level.flac", loudness_lufs=-20.0)
     assert report.loudness_lufs == pytest.approx(-20.0, abs=0.1)
+
+
+def test_what_cannot_be_written_leaves_the_earlier_song(tmp_path, monkeypatch):
+    path = tmp_path / "one.flac"
+    SONG.save(path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    louder = replace(SONG, audio=SONG.audio * 1.5)
+    with monkeypatch.context() as patched:
+        patched.setattr("songbloom.song.write", _full)
+        with pytest.raises(OutputError):
+            louder.save(path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    (tmp_path / "one.json").unlink()
+    (tmp_path / "one.json").mkdir()
+    with pytest.raises(OutputError, match="is a directory"):
+        louder.save(path)
+    assert path.read_bytes() == before["one.flac"]
+
+
+def _full(*_, **__):
+    raise OutputError("no space left")

@@ -281,3 +281,20 @@ def test_bundled_and_converted_models_need_no_network(tmp_path, monkeypatch):
     assert download("songbloom_mini", tmp_path / "cache").folder == tmp_path / "package" / "songbloom_mini"
     report = download("songbloom_full_240s", tmp_path / "cache")
     assert report.folder == tmp_path / "cache" / "songbloom_full_240s" and not report.fetched
+
+
+def test_what_has_come_of_a_long_file_is_not_given_up_for_another_copy(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr("songbloom.checkpoints.download.WORTH_KEEPING", 1000)
+    offer(hub, FIRST)
+    offer(hub, SECOND)
+    hub.put(FIRST, "song.pt", BODIES["song.pt"], cut_after=2000)
+    arrived = 0
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match=r"have come from hub authors/song: try it again later, or delete"):
+            get(hub, tmp_path)
+        part = (tmp_path / "song" / "song.pt.part").read_bytes()
+        assert len(part) > arrived and BODIES["song.pt"].startswith(part)
+        arrived = len(part)
+    hub.put(FIRST, "song.pt", BODIES["song.pt"])
+    assert get(hub, tmp_path).fetched["song.pt"] == FIRST
+    check(tmp_path / "song")

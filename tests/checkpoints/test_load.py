@@ -16,6 +16,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from songbloom.checkpoints import load
 from songbloom.checkpoints.load import load_folder, model_name, read_config, save_native
 from songbloom.checkpoints.published import split_like_published
 from songbloom.errors import CheckpointError, OutputError
@@ -281,3 +282,23 @@ def test_peak_memory_of_loading_is_near_the_weights(published, tmp_path):
     ratio, weights = map(float, done.stdout.split())
     assert weights > 190e6
     assert 0.5 < ratio <= 1.2
+
+
+def test_a_model_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
+    loaded = load_folder(GOLDENS)
+    save_native(tmp_path / "own", loaded)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "own").iterdir()}
+    for tensor in loaded.net.parameters():
+        tensor.data += 1
+    write, written = load.write_shards, []
+
+    def interrupted(path, *rest):
+        if written:
+            raise KeyboardInterrupt
+        written.append(path)
+        write(path, *rest)
+
+    monkeypatch.setattr(load, "write_shards", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_native(tmp_path / "own", loaded)
+    assert written and {path.name: path.read_bytes() for path in (tmp_path / "own").iterdir()} == before

@@ -267,3 +267,38 @@ def test_ctrl_c_in_a_terminal(one, tmp_path):
     assert out == b""
     assert names(tmp_path / "out") == []
     assert time.monotonic() - began < 30
+
+
+def test_of_several_takes_those_that_are_there_stay(run, one, tmp_path):
+    one += ["--n-samples", 2]
+    assert run(*one).code == 0
+    first, second = (tmp_path / "out" / f"song_{i}.flac" for i in (0, 1))
+    whole = second.read_bytes()
+    first.write_bytes(b"mine")
+    second.unlink()
+    outcome = run(*one, "--no-overwrite")
+    assert (outcome.code, outcome.out) == (0, f"{second}\n")
+    assert first.read_bytes() == b"mine" and second.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["song.flac", "song.json"])
+def test_where_no_file_can_be_written_is_told_first(run, one, tmp_path, no_model, name):
+    (tmp_path / "out" / name).mkdir(parents=True)
+    outcome = run(*one)
+    assert outcome.code == 1 and f"{name}: is a directory" in outcome.errors[0]
+
+
+def test_a_number_beyond_all_bounds_is_a_bad_line_and_no_more(run, quick, lines, tmp_path):
+    path = lines({"idx": "a", "cfg_coef": 10**400}, {"idx": "b"})
+    outcome = run("generate", "--input-jsonl", path, *quick)
+    assert outcome.code == 1 and "line 1: cfg_coef" in outcome.err
+    assert names(tmp_path / "out") == ["b.flac", "b.json"]
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are text there")
+def test_a_clip_whose_name_is_not_utf8(run, one, clip, tmp_path):
+    odd = tmp_path / os.fsdecode(b"cl\xffip.wav")
+    odd.write_bytes(Path(clip).read_bytes())
+    one[one.index("--prompt-wav") + 1] = odd
+    assert run(*one).code == 0
+    assert json.loads((tmp_path / "out" / "song.json").read_text("utf-8"))["prompt"] == "cl\ufffdip.wav"

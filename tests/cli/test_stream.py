@@ -77,3 +77,9 @@ def test_songs_of_a_file_are_made_side_by_side(run, quick, lines, tmp_path):
 def test_a_bad_batch_size_is_refused(run, clip, quick):
     outcome = run("generate", "--lyrics", LYRICS, "--prompt-wav", clip, *quick, "--batch-size", 0)
     assert outcome.code == 2 and "batch_size" in outcome.err
+
+
+def test_a_bad_row_beside_the_streamed_one_counts(lines, quick):
+    path = lines({"idx": "a"}, {"idx": "b", "lyrics": ""})
+    done = subprocess.run(command("--input-jsonl", path, *quick, "--stream", "-"), capture_output=True)
+    assert done.returncode == 1 and done.stdout[:4] == b"RIFF" and b"line 2" in done.stderr

@@ -99,3 +99,10 @@ def test_tokenizer(run, tmp_path, replaced):
     assert (code, out) == (0, f'{{"phone": 0.9}}\n{tmp_path / "tokenizer.safetensors"}\n')
     stage.assert_called_once_with(tmp_path, tmp_path, steps=3)
     probed.assert_called_once_with("the tokenizer", tmp_path)
+
+
+@pytest.mark.parametrize("amounts", ["--minutes nan", "--minutes 0", "--minutes 1 --hours inf"])
+def test_amounts_that_are_none_are_refused_before_any_work(run, tmp_path, amounts, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = run("train", "all", "--output", "x", *amounts.split())
+    assert outcome.code == 2 and "must be above 0" in outcome.err and not list(tmp_path.iterdir())

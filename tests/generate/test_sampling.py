@@ -62,3 +62,18 @@ def test_min_p_drops_what_is_far_below_the_likeliest():
     assert torch.equal(filter_probabilities(probs, top_k=0, top_p=0.0, min_p=0.0), probs)
     both = filter_probabilities(probs, top_k=1, top_p=0.0, min_p=0.4)
     torch.testing.assert_close(both, torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
+
+
+def test_half_precision_draws_no_token_that_is_excluded():
+    logits = torch.linspace(-8, 8, 300)[None].half()
+    noise = torch.ones(1, 300)
+    noise[0, 0] = 1e-8  # 0 in float16, and the least likely token
+    assert sample_token(logits, TokenSampling(top_k=200), noise) == 299
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("temperature", [1e-4, 1e-40])
+def test_the_smallest_temperatures_are_as_good_as_greedy(dtype, temperature):
+    logits = torch.randn(3, 300, generator=torch.Generator().manual_seed(0)).to(dtype) * 30
+    drawn = sample_token(logits, TokenSampling(temperature=temperature), torch.rand(3, 300) + 0.1)
+    assert torch.equal(drawn, logits.argmax(-1))

@@ -247,3 +247,9 @@ def test_published_strings_parse_to_themselves(seed):
         except InvalidInput:
             continue
         assert parse(published).published == published, text
+
+
+def test_many_paragraphs_take_no_time_of_their_square():
+    words = [f"{a}{b}" for a in "abcdefghijklmnopqrstuvwxyz" for b in "abcdefghijklmnopqrstuvwxyz"]
+    lyrics = parse("\n\n".join(words * 3))
+    assert {section.kind for section in lyrics.sections} == {"chorus"} and len(lyrics.sections) == 3 * len(words)
