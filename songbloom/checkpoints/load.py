@@ -6,6 +6,7 @@ Our own form is ``config.json``, ``model.safetensors`` and ``vae.safetensors``.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from songbloom.quantize.linear import QuantizedLinear
 from songbloom.quantize.network import check, make_ready, quantized_state, replace_layers
 
 CONFIG, NET, VAE = "config.json", "model.safetensors", "vae.safetensors"
+WEIGHTS = re.compile(r"(model|vae)(-\d{5}-of-\d{5})?\.safetensors")
 # A file is mapped again for every group of tensors, so that the pages of earlier ones do not add to the peak.
 GROUPS, SMALLEST_GROUP = 16, 8 << 20  # groups of a module; bytes
 
@@ -219,7 +221,12 @@ def save_native(folder: Path, model: LoadedModel, most_bytes: int = 2**62) -> No
             write_shards(aside / NET, model.net.state_dict(), most_bytes)
             write_shards(aside / VAE, model.vae.state_dict(), most_bytes)
             write_json(aside / CONFIG, model.config.to_dict())
-            for path in sorted(aside.iterdir(), key=lambda path: path.name == CONFIG):
-                path.replace(folder / path.name)
+            written = {path.name for path in aside.iterdir()}
+            for name in written - {CONFIG}:
+                (aside / name).replace(folder / name)
+            for old in folder.iterdir():  # weights in more or fewer parts than these would be taken for them
+                if WEIGHTS.fullmatch(old.name) and old.name not in written:
+                    old.unlink()
+            (aside / CONFIG).replace(folder / CONFIG)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error}") from error

@@ -28,7 +28,7 @@ _PLAIN_NAMES = frozenset(
 
 _CLOCK = re.compile(r"\b(\d{1,2}):([0-5]\d)\b")
 _SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(?:seconds?|secs?|s|秒)(?![a-z])")
-_DECADE = re.compile(r"'?\b(?:(?:19|20)\d0|[2-9]0)s\b")
+_DECADE = re.compile(r"'?\b(?:(?:19|20)\d0|[2-9]0)s(?=\s+[a-z])")  # before another word
 _TIMES = re.compile(r"(?:\bx\s*\d+|\b\d+\s*x\b|×\s*\d+|(?<!\d)\d+\s*×)")
 _NUMBER = r"(?:\s*(?:\d{1,3}|[ivx]{1,4}|[a-d]|[一二三四五六七八九十]))?"
 _LEADING = re.compile(rf"({_NAME})(?![a-z])")

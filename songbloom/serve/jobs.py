@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -135,25 +136,36 @@ class JobService:
         Its whole songs stay; without any, its files go.
 
         Args:
-            keep: what is composed of a running one becomes a song, or of one that waits to go on; it waits on for that.
+            keep: what is composed of it becomes a song; a job that waits to go on keeps its turn for that.
         """
-        progress = self.get(owner, job_id).progress
-        begun = progress.song_s > 0
+        job = self.get(owner, job_id)
+        begun = job.status == PENDING and job.started is not None
+        songs = self._songs_s(job) if begun else ()
+        changes: dict[str, Any] = {}
+        if job.status == PENDING:
+            changes = {"progress": asdict(JobProgress.ended(songs))} if songs else {"bytes": 0}
         waiting = sa.update(jobs).where(*_own(owner, job_id), jobs.c.status == PENDING)
-        others = sa.update(jobs).where(*_own(owner, job_id), jobs.c.status.in_(UNFINISHED))
+        waiting = waiting.where(jobs.c.started.is_not(None) if begun else jobs.c.started.is_(None))
+        unfinished = sa.update(jobs).where(*_own(owner, job_id), jobs.c.status.in_(UNFINISHED))
         cancelled = 0
         with reached(), self.engine.begin() as connection:
             exclusive(connection)
             if not (keep and begun):
-                ended = {"status": CANCELLED, "cancel": True, "finished": time.time()}
-                ended |= {} if progress.samples_done else {"bytes": 0}
+                ended = {"status": CANCELLED, "cancel": True, "finished": time.time(), **changes}
                 cancelled = connection.execute(waiting.values(ended)).rowcount
-            connection.execute(others.values(cancel=True, keep=keep))
+            connection.execute(unfinished.values(cancel=True, keep=keep))
         if cancelled:
             self.queue.forget([job_id])
-            if not progress.samples_done:
+            if not songs:
                 self._drop_files(job_id)
         return self.get(owner, job_id)
+
+    def _songs_s(self, job: Job) -> Sequence[float]:
+        """Seconds of a job's whole songs, as the storage has them; as was told last where it is away."""
+        try:
+            return self.storage.songs_s(job.id, job.order.num_samples)
+        except OSError:
+            return job.progress.seconds
 
     def delete(self, owner: str, job_id: str) -> None:
         """Remove a job and its files. A running one is cancelled first; it and its files go when it has stopped."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,11 @@ class JobProgress:
     left_s: float | None = None  # of the whole job
     note: str | None = None  # what it waits for
     seconds: list[float] = field(default_factory=list)  # lengths of the whole songs
+
+    @classmethod
+    def ended(cls, seconds: Sequence[float]) -> JobProgress:
+        """Of a job that has ended with whole songs of these lengths."""
+        return cls(len(seconds), sum(seconds), sum(seconds), 0.0, None, list(seconds))
 
 
 @dataclass(frozen=True)

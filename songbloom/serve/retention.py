@@ -15,7 +15,7 @@ from songbloom.serve.errors import Unavailable
 from songbloom.serve.heartbeat import Watch, hand_over_lost
 from songbloom.serve.jobs import JobService
 from songbloom.serve.library import Library
-from songbloom.serve.records import UNFINISHED
+from songbloom.serve.records import CANCELLED, UNFINISHED
 from songbloom.serve.uploads import Uploads
 
 log = logging.getLogger(__name__)
@@ -55,9 +55,11 @@ def sweep(service: JobService, *, stray_after_s: float = _STRAY_AFTER_S) -> list
 
 
 def _strays(service: JobService, after_s: float) -> list[str]:
-    """Files whose job never came to be, or is gone, and blocks of jobs that have ended."""
+    """Files whose job never came to be, is gone or was cancelled without a song, and blocks of jobs that have ended."""
     with reached(), service.engine.connect() as connection:
-        status = {row.id: row.status for row in connection.execute(sa.select(jobs.c.id, jobs.c.status))}
+        rows = connection.execute(sa.select(jobs.c.id, jobs.c.status, jobs.c.progress)).all()
+    status = {row.id: row.status for row in rows}
+    empty = {row.id for row in rows if row.status == CANCELLED and not row.progress["seconds"]}
     strays, stored = [], list(service.storage.job_ids())
     if not _is_ours(service, unknown=bool(stored) and not status.keys() & set(stored)):
         log.warning("the storage belongs to another database: files without a job are left in it")
@@ -65,7 +67,7 @@ def _strays(service: JobService, after_s: float) -> list[str]:
     for job_id in stored:
         if keys.age_of(job_id) < after_s:
             continue
-        if job_id not in status:
+        if job_id not in status or job_id in empty:
             service.storage.remove_job(job_id)
             strays.append(job_id)
         elif status[job_id] not in UNFINISHED and service.storage.exists(keys.blocks_key(job_id)):

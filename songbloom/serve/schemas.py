@@ -87,7 +87,7 @@ class JobView(BaseModel):
 
     job_id: str
     status: Status
-    cancelling: bool = Field(description="asked to end, and will within a block")
+    cancelling: bool = Field(description="asked to end, and will within a block or once what is to be kept is saved")
     queue_position: int | None = Field(description="jobs before this one while it waits")
     priority: int
     attempts: int = Field(description="times it was begun")

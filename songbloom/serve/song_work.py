@@ -73,23 +73,22 @@ class SongWork:
         """
         job = self.claim.job
         try:
-            if job.attempts > self._max_attempts:
-                reason = f"begun {self._max_attempts} times, and each time the worker died"
-                self._end(FAILED, error={"message": reason})
+            if job.attempts > self._max_attempts + bool(job.keep):
+                self._failed(message=f"begun {self._max_attempts} times, and each time the worker died")
                 return
             self._make(job)
         except CancelAsked:
-            self._end(CANCELLED, self._finished())
+            self._cancelled()
         except (Stopping, Superseded):
             raise
         except InvalidInput as error:
             field = "prompt_audio" if error.field == "prompt_wav" else error.field
-            self._end(FAILED, error={"field": field, "message": f"{field}: {error.remedy}"})
+            self._failed(field=field, message=f"{field}: {error.remedy}")
         except SongBloomError as error:
-            self._end(FAILED, error={"message": str(error)})
+            self._failed(message=str(error))
         except Exception as error:  # a job must never take its worker with it
             log.exception("job %s failed", job.id)
-            self._end(FAILED, error={"message": f"unexpected {type(error).__name__}; the log tells more"})
+            self._failed(message=f"unexpected {type(error).__name__}; the log tells more")
 
     def _make(self, job: Job) -> None:
         if not job.keep:  # else a predecessor's blocks become a song first
@@ -118,21 +117,20 @@ class SongWork:
             log.warning("job %s: what was composed is not kept (%s)", self.claim.job.id, type(error).__name__)
         return seconds
 
-    def _finished(self) -> list[float]:
-        """Lengths of the whole songs that earlier attempts have left."""
-        seconds: list[float] = []
+    def _cancelled(self) -> None:
+        """End a job that is not wanted; the whole songs that earlier attempts have left stay."""
+        job = self.claim.job
         try:
-            for sample in range(self.claim.job.order.num_samples):
-                seconds.append(self._length(sample))
-        except FileNotFoundError:
-            return seconds
+            seconds = self.storage.songs_s(job.id, job.order.num_samples)
         except OSError:  # nobody waits for the storage to cancel a job
-            return self._progress.seconds
-        return seconds
+            seconds = self._progress.seconds
+        self._end(CANCELLED, seconds)
 
-    def _length(self, sample: int) -> float:
-        """Seconds of a song. Raises FileNotFoundError while it is not whole."""
-        return float(json.loads(self.storage.read(keys.metadata_key(self.claim.job.id, sample)))["seconds"])
+    def _failed(self, **error: str) -> None:
+        if self.claim.job.cancel:  # it was only to be kept
+            self._cancelled()
+        else:
+            self._end(FAILED, error=error)
 
     def _fetch_clip(self, job_id: str) -> bytes:
         try:
@@ -144,7 +142,7 @@ class SongWork:
         """Compose and store one song, unless it is there; returns its seconds."""
         job, order = self.claim.job, self.claim.job.order
         with suppress(FileNotFoundError):
-            return self._patiently(lambda: self._length(sample))
+            return self._patiently(lambda: self.storage.song_s(job.id, sample))
         blocks = self._stored_blocks(job.id, sample)
         if blocks:
             log.info("job %s goes on after %d blocks of sample %d", job.id, len(blocks), sample)
@@ -225,8 +223,7 @@ class SongWork:
         """Store how it ended, with songs of these lengths, however long the database is away, and tidy up."""
         job_id = self.claim.job.id
         if seconds:
-            whole = list(seconds)
-            changes["progress"] = JobProgress(len(whole), sum(whole), sum(whole), 0.0, None, whole)
+            changes["progress"] = JobProgress.ended(seconds)
         nothing = status == CANCELLED and not seconds
         try:
             stays = () if nothing else (keys.prompt_key(job_id), keys.audio_folder(job_id))

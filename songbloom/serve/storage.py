@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import IO, Any, Concatenate, ParamSpec, TypeVar
@@ -187,6 +188,18 @@ class Storage:
         except FileNotFoundError:
             return []
         return entries
+
+    def song_s(self, job_id: str, sample: int) -> float:
+        """Seconds of a song. Raises FileNotFoundError while it is not whole."""
+        return float(json.loads(self.read(metadata_key(job_id, sample)))["seconds"])
+
+    def songs_s(self, job_id: str, most: int) -> list[float]:
+        """Seconds of the first whole songs of a job."""
+        found: list[float] = []
+        with suppress(FileNotFoundError):
+            for sample in range(most):
+                found.append(self.song_s(job_id, sample))
+        return found
 
     def check(self) -> None:
         """See that files can be written and read.

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from songbloom.serve.database import private_folder
-from songbloom.serve.errors import Invalid, TooLarge
+from songbloom.serve.errors import Invalid, TooLarge, Unavailable
 from songbloom.serve.settings import ServeSettings
 from songbloom.serve.storage import stored
 
@@ -38,7 +38,7 @@ class Uploads:
 
     def __init__(self, settings: ServeSettings, *, timeout_s: float = _TIMEOUT_S) -> None:
         self.settings, self.folder = settings, settings.data_dir / "uploads"
-        self._timeout_s = timeout_s
+        self._timeout_s, self._closed = timeout_s, False
         self._probes: queue.SimpleQueue[_Probe] = queue.SimpleQueue()
         for _ in range(_PROBES):
             self._probes.put(_Probe())
@@ -74,7 +74,8 @@ class Uploads:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
-        """End the probes."""
+        """End the probes; who waits for one is sent away."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         while not self._probes.empty():
             self._probes.get().close()
@@ -89,7 +90,7 @@ class Uploads:
                 file.write(piece)
 
     def _check(self, path: Path, start_s: float) -> None:
-        probe = self._probes.get()
+        probe = self._free_probe()
         try:
             request = {"path": str(path.absolute()), "start_s": start_s, "longest_s": self.settings.max_upload_s}
             answer = probe.ask(request, self._timeout_s)
@@ -98,6 +99,15 @@ class Uploads:
         if "message" in answer:
             field = "prompt_audio" if answer["field"] == "prompt_wav" else answer["field"]
             raise Invalid(f"{field}: {answer['message']}", field=field)
+
+
+    def _free_probe(self) -> _Probe:
+        while True:
+            try:
+                return self._probes.get(timeout=0.5)
+            except queue.Empty:
+                if self._closed:
+                    raise Unavailable("The service stops.", retry_after=10) from None
 
 
 class _Probe:

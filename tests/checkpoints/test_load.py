@@ -302,3 +302,13 @@ def test_a_model_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         save_native(tmp_path / "own", loaded)
     assert written and {path.name: path.read_bytes() for path in (tmp_path / "own").iterdir()} == before
+
+
+def test_weights_in_other_parts_replace_those_that_were_there(tmp_path):
+    loaded = load_folder(GOLDENS)
+    for round_, most_bytes in enumerate((2**62, 200_000, 400_000, 2**62)):
+        for tensor in loaded.net.parameters():
+            tensor.data.fill_(round_)
+        save_native(tmp_path / "own", loaded, most_bytes)
+        again = load_folder(tmp_path / "own")
+        assert all((tensor == round_).all() for tensor in again.net.parameters())

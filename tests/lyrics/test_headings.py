@@ -20,6 +20,8 @@ from songbloom.lyrics.headings import Heading, from_brackets, from_line, is_note
         ("intro: 80s", Heading("intro", 80.0)),
         ("Intro: 80s synth", Heading("intro")),
         ("90s Guitar Solo", Heading("inst")),
+        ("Guitar Solo 30s", Heading("inst", 30.0)),
+        ("Interlude (strings) 40s", Heading("inst", 40.0)),
         ("Instrumental break, 1970s style", Heading("inst")),
         ("Intro '80s style 12 sec", Heading("intro", 12.0)),
         ("intro: 10 sec", Heading("intro", 10.0)),

@@ -17,7 +17,7 @@ import pytest
 import soundfile
 import sqlalchemy as sa
 
-from songbloom.errors import InvalidInput
+from songbloom.errors import CheckpointError, InvalidInput
 from songbloom.request import SongSettings
 from songbloom.serve import heartbeat, limits, retention, sound, storage, uploads
 from songbloom.serve.claims import Claim, Superseded
@@ -220,6 +220,13 @@ def test_a_file_that_hangs_its_decoder_does_not_hang_the_service(tmp_path, clip,
     taken.close()
 
 
+def test_who_uploads_while_the_service_stops_is_sent_away(tmp_path, clip):
+    taken = uploads.Uploads(ServeSettings(data_dir=tmp_path))
+    taken.close()
+    with clip.open("rb") as file, pytest.raises(Unavailable), taken.checked(file, 0.0):
+        raise AssertionError("not reached")
+
+
 def test_uploads_take_no_threads_from_others(tmp_path):
     taken, go_on = uploads.Uploads(ServeSettings(data_dir=tmp_path)), threading.Event()
 
@@ -302,6 +309,12 @@ def test_a_lost_clip_fails_the_job(service, clip):
     assert job.status == "failed" and job.error is not None and "clip" in job.error["message"]
 
 
+def _at_the_second_block(asked: list[None]) -> bool:
+    """Whether this is asked for the second time, as it is after every block."""
+    asked.append(None)
+    return len(asked) > 1
+
+
 def _cancels_at(service, job_id, when, *, keep):
     """A composer whose job is cancelled once ``when(sample, blocks)``."""
 
@@ -335,10 +348,8 @@ def test_a_cancelled_job_keeps_its_whole_songs(service, clip, keep, songs):
 def test_what_is_begun_is_kept_through_the_worker_s_end(service, clip, keep, songs, given_back):
     job_id = _job(service, clip)
     first = Claim.take(service.engine, job_id, "w1")
-    begun = []
-    work = SongWork(first, service.storage, FakeComposer, lambda: len(begun) > 1 or begun.append(1), max_attempts=3)
     with pytest.raises(Stopping):
-        work.run()
+        SongWork(first, service.storage, FakeComposer, partial(_at_the_second_block, []), max_attempts=3).run()
     first.tell(dataclasses.replace(first.job.progress, song_s=1.28))
     if given_back:
         first.give_back()
@@ -350,6 +361,58 @@ def test_what_is_begun_is_kept_through_the_worker_s_end(service, clip, keep, son
     assert ended.status == "cancelled" and len(ended.progress.seconds) == songs
     assert (job_id in service.storage.job_ids()) == bool(songs)
     assert _bytes(service, job_id) == (service.storage.total(f"jobs/{job_id}") if songs else 0)
+
+
+def test_a_whole_song_that_was_not_told_of_stays_when_its_waiting_job_is_cancelled(service, clip):
+    job, _ = service.submit("ada", dataclasses.replace(ORDER, num_samples=2), clip)
+    first = Claim.take(service.engine, job.id, "w1")
+    whole = partial(service.storage.exists, storage.metadata_key(job.id, 0))
+    with pytest.raises(Stopping):
+        SongWork(first, service.storage, FakeComposer, whole, max_attempts=3).run()
+    first.give_back()
+    ended = service.cancel("ada", job.id)
+    assert ended.status == "cancelled" and len(ended.progress.seconds) == 1
+    assert service.storage.exists(storage.audio_key(job.id, 0, "wav"))
+
+
+def test_a_job_to_be_kept_does_not_fail_at_its_last_attempt(service, clip):
+    job_id = _job(service, clip)
+    for worker in ("w1", "w2"):
+        claim, begun = Claim.take(service.engine, job_id, worker), []
+        stopping = partial(_at_the_second_block, begun)
+        with pytest.raises(Stopping):
+            SongWork(claim, service.storage, FakeComposer, stopping, max_attempts=2).run()
+    service.cancel("ada", job_id, keep=True)
+    last = Claim.take(service.engine, job_id, "w3")
+    SongWork(last, service.storage, FakeComposer, lambda: False, max_attempts=2).run()
+    ended = service.get("ada", job_id)
+    assert ended.status == "cancelled" and len(ended.progress.seconds) == 1
+
+
+def test_a_job_to_be_kept_whose_model_is_gone_is_cancelled(service, clip):
+    job_id = _job(service, clip)
+    claim = Claim.take(service.engine, job_id, "w1")
+    service.cancel("ada", job_id, keep=True)
+
+    def gone(_):
+        raise CheckpointError("it is not there")
+
+    claim = Claim.take(service.engine, job_id, "w2")
+    SongWork(claim, service.storage, gone, lambda: False, max_attempts=3).run()
+    assert service.get("ada", job_id).status == "cancelled"
+
+
+def test_what_a_cancelled_job_has_left_behind_is_swept(service, clip, monkeypatch):
+    job_id = _job(service, clip)
+
+    def away(*_):
+        raise OSError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(service.storage, "remove", away)
+        service.cancel("ada", job_id)
+    assert job_id in service.storage.job_ids()
+    assert retention.sweep(service, stray_after_s=0) == [job_id] and list(service.storage.job_ids()) == []
 
 
 def test_a_job_is_cancelled_while_the_storage_is_away(service, clip, monkeypatch):

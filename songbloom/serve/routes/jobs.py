@@ -35,7 +35,9 @@ async def get_job(context: Context, who: Who, job_id: JobId) -> JobView:
 
 @router.post("/jobs/{job_id}/cancel", responses=responses(NotFound, Invalid, Unavailable))
 def cancel_job(context: Context, who: Who, job_id: JobId, query: Annotated[CancelQuery, Query()]) -> JobView:
-    """End a job: at once while it waits, within a block while it is made. One that has ended stays as it is."""
+    """End a job: at once while it waits, within a block while it is made. One that has ended stays as it is.
+
+    One that waits to go on, of which something is to be kept, ends when a worker has saved that."""
     job = context.jobs.cancel(who.name, job_id, keep=query.keep)
     return JobView.of(job, context.jobs.position(job))
 
