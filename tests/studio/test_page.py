@@ -144,10 +144,56 @@ def test_takes_library_favourites_undo_and_the_same_settings(studio, visit):
     found = page.card(job_id, "#sb-library")
     found.get_by_role("button", name="Delete").click()
     page.until(lambda: page.card(job_id, "#sb-library").count() == 0)
-    page.find("#sb-toasts").get_by_role("button", name="Undo").click()
+    page.find("#sb-toasts .sb-toast").filter(has_text="deleted").get_by_role("button", name="Undo").click()
     page.card(job_id, "#sb-library").wait_for()
     page.card(job_id, "#sb-library").get_by_role("button", name="Another take").click()
     page.until(lambda: len(studio.client.get("/library?search=nightingale").json()["songs"]) == 2)
+
+
+def test_both_cards_of_a_song_tell_the_same_and_deleted_songs_stay_away(studio, visit):
+    page = _wish(visit(studio), "[verse]\ntwofold")
+    seed = str(2**53 + 1)  # more than a number of JavaScript holds
+    page.seed(seed)
+    job_id = page.made()
+    now = page.finished(job_id)
+    now.locator("summary").click()
+    assert f'"seed": "{seed}"' in now.locator("pre").inner_text()
+    page.tab(1)
+    kept = page.card(job_id, "#sb-library")
+    kept.get_by_role("button", name="Edit").click()
+    kept.get_by_role("textbox", name="Title").fill("A new name")
+    kept.get_by_role("textbox", name="Tags").fill("night")
+    kept.get_by_role("button", name="Save").click()
+    page.tab(0)
+    now.locator(".sb-tags").get_by_text("night").wait_for()
+    assert now.locator("h3").inner_text() == "A new name"
+    now.get_by_role("button", name="Edit").click()
+    assert now.get_by_role("textbox", name="Tags").input_value() == "night"
+    now.get_by_role("button", name="Delete").click()
+    page.until(lambda: now.count() == 0)
+    page.page.reload()
+    page.find("#sb-now .sb-empty").wait_for()
+    page.page.wait_for_timeout(1000)
+    assert now.count() == 0
+
+
+def test_a_click_plays_from_its_place_and_once(studio, visit):
+    page = _wish(visit(studio), "[verse]\nonce")
+    page.find("#sb-live-first").uncheck()
+    page.longest(20)
+    job_id = page.made()
+    card = page.finished(job_id)
+    box = card.locator(".sb-wavebox").bounding_box()
+    card.locator(".sb-wavebox").click(position={"x": 0.7 * box["width"], "y": box["height"] / 2})
+    seconds = studio.job(job_id)["samples"][0]["seconds"]
+    place = "document.querySelector('#sb-player audio').currentTime"
+    page.until(lambda: page.page.evaluate(place) > 0.6 * seconds)
+    again = card.get_by_role("button", name="Another take")
+    before = len(studio.client.get("/jobs").json()["jobs"])
+    again.dblclick()
+    page.until(lambda: len(studio.client.get("/jobs").json()["jobs"]) > before)
+    page.page.wait_for_timeout(500)
+    assert len(studio.client.get("/jobs").json()["jobs"]) == before + 1
 
 
 def test_nothing_is_asked_elsewhere_and_following_is_no_polling(studio, visit):
@@ -191,7 +237,8 @@ def test_the_model_panel_loads_and_lets_go(studio, visit):
     page.page.get_by_role("button", name="Load", exact=True).click()
     page.until(lambda: "is loaded" in state.inner_text() and "MB" in state.inner_text())
     page.page.get_by_role("button", name="Unload").click()
-    page.until(lambda: studio.client.get("/models").json()["state"] == "resting")
+    page.until(lambda: "No model" in state.inner_text())
+    assert studio.client.get("/models").json()["state"] == "resting"
     page.find("#sb-model-name").select_option("songbloom_full_150s")
     assert page.page.get_by_role("button", name="Load", exact=True).is_disabled()
     page.page.get_by_role("button", name="Download it").wait_for()

@@ -6,9 +6,9 @@ export async function anotherTake(song) {
   try {
     const job = await api("POST", `/jobs/${song.job.job_id}/again`);
     session("mine", [...(session("mine") ?? []), job.job_id]);
-    await api("PATCH", `/library/${job.job_id}`, { json: { title: song.title, tags: song.tags } });
     tell("ordered", job);
     toast(t("accepted"));
+    await api("PATCH", `/library/${job.job_id}`, { json: { title: song.title, tags: song.tags } });
   } catch (error) {
     explain(error);
   }

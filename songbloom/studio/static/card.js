@@ -59,8 +59,8 @@ export function songCard(song, { full = false } = {}) {
   const share = () => (player.isCurrent(job.job_id, sample) ? player.place() : 0);
   const paint = () => card.isConnected && drawWave(canvas, peaks, { marks, played: share() });
   const goTo = (value) => {
-    if (!player.isCurrent(job.job_id, sample)) player.toggle(job.job_id, sample, song.title);
-    player.seek(value);
+    if (player.isCurrent(job.job_id, sample)) player.seek(value);
+    else player.toggle(job.job_id, sample, song.title, Math.min(0.999, Math.max(0, value)) * take().seconds);
   };
   wave.addEventListener("click", (event) => {
     const box = canvas.getBoundingClientRect();
@@ -123,6 +123,11 @@ export function songCard(song, { full = false } = {}) {
     for (const row of words.querySelectorAll("button")) row.classList.toggle("now", share() >= row.from && share() < row.to);
   };
   heed("played", () => card.isConnected && follow());
+  heed("song", (other) => {
+    if (other === song || other.job.job_id !== job.job_id || other.trashed_at) return;
+    Object.assign(song, other); // changed on another card
+    head();
+  });
 
   const title = el("div", { class: "sb-head" });
   const takes = el("div", { class: "sb-row sb-takes", role: "group" });
@@ -148,10 +153,15 @@ export function songCard(song, { full = false } = {}) {
     }
   };
   const link = () => `${location.origin}${BASE}${take().url}`;
+  const again = button("dice", t("another"), async () => {
+    again.disabled = true;
+    await anotherTake(song);
+    again.disabled = false;
+  }, { text: true });
   const actions = el("div", { class: "sb-row sb-actions" },
     button("down", t("download"), () => el("a", { href: link(), download: "" }).click(), { text: true, kind: "sb-download" }),
     button("again", t("use_again"), () => useAgain(song, take().seed), { text: true }),
-    button("dice", t("another"), () => anotherTake(song), { text: true }),
+    again,
     button("share", t("share"), () => share_(link(), song, job), {}),
     button("edit", t("edit"), () => edit(card, song, change), {}),
     button("bin", t("delete"), () => remove(card, song), {}));

@@ -1,6 +1,6 @@
 // The style clip: an example, a file or a recording, and which ten seconds of it are used.
 
-import { BASE, button, el, icon, known, t, toast } from "./core.js";
+import { BASE, button, el, icon, known, noServer, t, toast } from "./core.js";
 import { drawWave, peaksHere } from "./wave.js";
 
 const LENGTH_S = 10;
@@ -17,7 +17,10 @@ export const name = (stem) => (known(stem) ? t(stem) : stem.replaceAll("_", " ")
 export async function clip() {
   if (!chosen) return null;
   if (!chosen.example) return { blob: chosen.file, start: chosen.start ?? 0, name: chosen.name };
-  const blob = await (await fetch(`${BASE}/studio/examples/${chosen.example}`)).blob();
+  const answer = await fetch(`${BASE}/studio/examples/${chosen.example}`).catch(() => {
+    throw noServer();
+  });
+  const blob = await answer.blob();
   return { blob, start: 0, name: chosen.example };
 }
 

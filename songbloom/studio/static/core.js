@@ -104,6 +104,11 @@ export function headers() {
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
+/** The service's JSON; seeds beyond what a number holds exactly stay digits. */
+export const parse = (text) => JSON.parse(text.replace(/"seed":\s*(\d{16,})/g, '"seed":"$1"'));
+
+export const noServer = () => new Problem(0, { detail: t("no_server") });
+
 /** A request to the service; the answer's JSON. Throws Problem. */
 export async function api(method, path, { json, form } = {}) {
   const head = headers();
@@ -112,9 +117,9 @@ export async function api(method, path, { json, form } = {}) {
   try {
     answer = await fetch(BASE + path, { method, headers: head, body: json === undefined ? form : JSON.stringify(json) });
   } catch {
-    throw new Problem(0, { detail: t("no_server") });
+    throw noServer();
   }
-  const body = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
+  const body = answer.status === 204 ? {} : await answer.text().then(parse).catch(() => ({}));
   if (answer.ok) return body;
   if (answer.status === 401) tell("key", "wanted");
   throw new Problem(answer.status, body);

@@ -3,6 +3,7 @@
 import { BASE, api, explain, headers, session, t, tell, toast } from "./core.js";
 import { clip, take } from "./clip.js";
 import { allowSound } from "./live.js";
+import { pick } from "./lyrics.js";
 
 /** The order of page.Controls. */
 const NAMES = ["title", "lyrics", "preset", "cfg_coef", "steps", "top_k", "temperature", "samples", "max_duration", "seed", "format"];
@@ -29,8 +30,9 @@ export async function order(wish, { blob, start, name }) {
   form.append("prompt_audio", blob, name);
   const job = await api("POST", "/generate", { form });
   session("mine", [...(session("mine") ?? []), job.job_id]);
-  if (wish.title.trim()) await api("PATCH", `/library/${job.job_id}`, { json: { title: wish.title.trim() } });
   tell("ordered", job);
+  const title = wish.title.trim();
+  if (title) await api("PATCH", `/library/${job.job_id}`, { json: { title } }).catch((error) => explain(error)); // it is made all the same
   return job;
 }
 
@@ -71,6 +73,7 @@ export async function useAgain(song, seed) {
     max_duration: set.max_duration ?? 0, seed: seed === undefined ? "" : String(seed),
   };
   for (const name of ["cfg_coef", "steps", "top_k", "temperature"]) if (name in set) filling[name] = set[name];
+  pick(job.lyrics);
   document.getElementById("sb-fill").click();
   tell("show-create");
   const answer = await fetch(`${BASE}/jobs/${job.job_id}/prompt_audio`, { headers: headers() });

@@ -1,6 +1,6 @@
 // What is being made in this session: one event stream for all of it, cards with progress, live sound.
 
-import { BASE, api, button, el, explain, heed, icon, session, t, tell } from "./core.js";
+import { BASE, api, button, el, explain, heed, icon, parse, session, t, tell } from "./core.js";
 import { songCard } from "./card.js";
 import { wantsLive } from "./create.js";
 import { Live } from "./live.js";
@@ -8,6 +8,7 @@ import * as player from "./player.js";
 import { drawWave } from "./wave.js";
 
 const RETRY_MS = 4000;
+const UNFINISHED = "[data-status=pending], [data-status=processing]";
 const MOST = 8; // cards in the column; all songs are in the library
 
 let source = null;
@@ -30,7 +31,7 @@ export async function mountNow(box) {
       if (error.status === 404) session("mine", mine().filter((other) => other !== id));
     }
   }
-  if (list.querySelector("[data-status=pending], [data-status=processing]")) connect();
+  if (list.querySelector(UNFINISHED)) connect();
 }
 
 heed("ordered", (job) => {
@@ -43,7 +44,9 @@ heed("song", (song) => {
   const card = list?.querySelector(`[data-job="${song.job.job_id}"]`);
   if (song.trashed_at) card?.remove();
   else if (!card && mine().includes(song.job.job_id)) show(song.job);
-  else if (card?.querySelector("h3")) card.querySelector("h3").textContent = song.title;
+});
+heed("playing", () => {
+  for (const id of [...lives.keys()]) list?.querySelector(`[data-job="${id}"]`)?.silence?.(); // two at once are none
 });
 
 /** One connection follows all jobs; the service closes it when none is left. */
@@ -54,13 +57,28 @@ function connect() {
     source?.close();
     source = null;
   };
-  source.addEventListener("progress", (event) => tell("job", JSON.parse(event.data)));
-  source.addEventListener("idle", close);
+  source.addEventListener("progress", (event) => tell("job", parse(event.data)));
+  source.addEventListener("idle", () => {
+    close();
+    lookAgain();
+  });
   source.onerror = () => {
     if (source?.readyState !== EventSource.CLOSED) return; // it tries again by itself
     close();
     setTimeout(connect, RETRY_MS);
   };
+}
+
+/** What ended while nobody told this page, or began as the connection closed. */
+async function lookAgain() {
+  for (const card of list?.querySelectorAll(UNFINISHED) ?? []) {
+    try {
+      tell("job", await api("GET", `/jobs/${card.dataset.job}`));
+    } catch (error) {
+      if (error.status === 404) card.remove();
+    }
+  }
+  if (list?.querySelector(UNFINISHED)) setTimeout(connect, RETRY_MS);
 }
 
 function show(job) {
@@ -83,7 +101,7 @@ function handOver(song) {
   if (!live || live.stopped) return;
   const at = live.heard();
   live.stop();
-  if (at < song.job.samples[live.sample].seconds - 0.5) player.toggle(live.job, live.sample, song.title, at);
+  if (!player.sounding() && at < song.job.samples[live.sample].seconds - 0.5) player.toggle(live.job, live.sample, song.title, at);
 }
 
 function endedCard(job) {
@@ -93,6 +111,7 @@ function endedCard(job) {
     (async () => {
       try {
         const song = await api("GET", `/library/${job.job_id}`);
+        if (song.trashed_at) return holder.remove();
         const card = songCard(song);
         card.dataset.status = job.status;
         if (job.status === "cancelled") card.prepend(el("p", { class: "sb-hint" }, t("cancelled_kept")));
@@ -134,23 +153,28 @@ function workCard(first) {
     card.dataset.bytes = live.bytes;
     heard.textContent = live.waiting ? t("live_wait") : t("live_heard", { s: Math.round(live.heard()) });
     if (card.isConnected) drawWave(canvas, live.peaks, { played: 1 });
+    if (live.refused && lives.get(id) === live) silence();
   };
   const label = (on) => listen.replaceChildren(icon(on ? "stop" : "play"), el("span", {}, t(on ? "live_stop" : "listen_live")));
   const hear = (sample) => {
+    player.pause();
     const live = new Live(id, sample, changed);
     lives.set(id, live);
     label(true);
     live.play();
   };
   const silence = () => {
-    lives.get(id)?.stop();
+    const live = lives.get(id);
     lives.delete(id);
+    live?.stop();
     label(false);
   };
+  card.silence = silence;
   card.update = (job) => {
     const { song_s, expected_s, left_s, note, samples_done } = job.progress;
     card.dataset.status = job.status;
     card.dataset.songS = song_s;
+    if (lives.has(id)) lives.get(id).finished = samples_done > lives.get(id).sample;
     const parts = [];
     if (job.cancelling) parts.push(t("cancelling"));
     else if (job.status === "pending") parts.push(t("waiting", { n: job.queue_position ?? 0 }));
@@ -165,7 +189,7 @@ function workCard(first) {
     else bar.removeAttribute("value");
     listen.hidden = job.status !== "processing";
     cancel.disabled = job.cancelling;
-    if (job.status === "processing" && !lives.has(id) && wantsLive() && !card.heardOnce && !othersSound(id)) {
+    if (job.status === "processing" && !lives.has(id) && wantsLive() && !card.heardOnce && !othersSound(id) && !player.sounding()) {
       card.heardOnce = true;
       hear(0);
     }

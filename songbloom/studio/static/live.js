@@ -4,6 +4,9 @@ import { BASE, headers } from "./core.js";
 
 const AHEAD_S = 1.5; // to have before sound begins, and again after it has run dry
 const PEAK_S = 0.1;
+const RETRY_MS = 2000;
+
+const pause = () => new Promise((go) => setTimeout(go, RETRY_MS));
 
 let context = null; // made with the first click, or the browser keeps it silent
 
@@ -16,7 +19,7 @@ export function allowSound() {
 export class Live {
   /** @param changed called whenever bytes have come or the state has changed */
   constructor(job, sample, changed) {
-    Object.assign(this, { job, sample, changed, bytes: 0, peaks: [], waiting: true, ended: false, stopped: false });
+    Object.assign(this, { job, sample, changed, bytes: 0, frames: 0, refused: false, finished: false, peaks: [], waiting: true, ended: false, stopped: false });
     this.ahead = []; // buffers not yet scheduled
     this.next = 0; // when the next one sounds, on the context's clock
     this.began = null;
@@ -32,18 +35,31 @@ export class Live {
   async play() {
     allowSound();
     try {
-      const url = `${BASE}/jobs/${this.job}/stream?format=pcm&sample=${this.sample}`;
-      const answer = await fetch(url, { headers: headers(), signal: this.stopper.signal });
-      if (!answer.ok) return;
-      this.rate = Number(answer.headers.get("X-Sample-Rate"));
-      this.channels = Number(answer.headers.get("X-Channels"));
-      await this.#read(answer.body.getReader());
-    } catch (error) {
-      if (error.name !== "AbortError") this.failed = true;
+      while (!(await this.#listen())) await pause();
     } finally {
       this.ended = true;
       if (!this.stopped) this.#schedule();
       this.changed(this);
+    }
+  }
+
+  /** Take the stream from where it broke off; whether there is no more of it. */
+  async #listen() {
+    try {
+      const from = this.frames ? (this.frames + 0.5) / this.rate : 0; // half a sample, so that none comes twice
+      const url = `${BASE}/jobs/${this.job}/stream?format=pcm&sample=${this.sample}&from_s=${from}`;
+      const answer = await fetch(url, { headers: headers(), signal: this.stopper.signal });
+      if (!answer.ok) return (this.refused = answer.status < 500);
+      this.rate = Number(answer.headers.get("X-Sample-Rate"));
+      this.channels = Number(answer.headers.get("X-Channels"));
+      await this.#read(answer.body.getReader());
+      if (this.stopped) return true;
+      this.ended = true;
+      this.#schedule();
+      await pause();
+      return this.stopped || this.finished || (this.ended = false); // a server that stops ends its streams too
+    } catch {
+      return this.stopped;
     }
   }
 
@@ -75,6 +91,7 @@ export class Live {
 
   #take(samples) {
     const frames = samples.length / this.channels;
+    this.frames += frames;
     const buffer = context.createBuffer(this.channels, frames, this.rate);
     for (let channel = 0; channel < this.channels; channel++) {
       const data = buffer.getChannelData(channel);

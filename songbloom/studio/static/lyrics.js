@@ -90,7 +90,8 @@ function insert(kind) {
   text.setSelectionRange(head.length, head.length);
 }
 
-function pick(lyrics) {
+/** Put lyrics into the editor; those that were there can be had back. */
+export function pick(lyrics) {
   const before = area().value;
   write(lyrics);
   if (before.trim() && before !== lyrics) toast(t("draft_replaced"), { action: t("undo"), onclick: () => write(before) });

@@ -3,6 +3,8 @@
 import { BASE, api, bytes, el, explain, heed, t } from "./core.js";
 
 const LOOK_MS = 2000; // only while something is being loaded or fetched, and the panel is seen
+const NOTICE_MS = 6000; // a worker needs to see a wish
+const PATIENCE_MS = 60000; // for it to be fulfilled
 
 export function mountModel(box) {
   const state = el("p", { role: "status", class: "sb-state" });
@@ -13,11 +15,17 @@ export function mountModel(box) {
   const bar = el("progress", { max: 1, hidden: true, "aria-label": t("fetch") });
   const fetched = el("p", { class: "sb-hint", role: "status" });
   const press = (label, action, kind = "") => el("button", { type: "button", class: `sb-button ${kind}`, onclick: () => action().then(look, explain) }, label);
-  const load = press(t("load"), () => api("POST", "/load-model", { json: wish() }), "main");
-  const unload = press(t("unload"), () => api("POST", "/unload-model"));
+  const expect = (state) => {
+    awaited = state;
+    asked = Date.now();
+  };
+  const load = press(t("load"), () => api("POST", "/load-model", { json: wish() }).then(() => expect("loaded")), "main");
+  const unload = press(t("unload"), () => api("POST", "/unload-model").then(() => expect("resting")));
   const bring = press(t("fetch"), () => api("POST", `/models/${name.value}/download`));
   let found = null;
   let timer;
+  let awaited = null; // the state that was asked for last, and when
+  let asked = -Infinity;
 
   const wish = () => ({ model_name: name.value, dtype: dtype.value, quantization: quantization.value });
   const options = (select, entries, chosen) => {
@@ -37,7 +45,9 @@ export function mountModel(box) {
     options(dtype, found.dtypes, found.dtype);
     options(quantization, found.quantizations, found.quantization);
     describe();
-    const busy = found.state === "loading" || found.models.some((model) => model.download?.running);
+    const since = Date.now() - asked;
+    const soon = since < NOTICE_MS || (since < PATIENCE_MS && found.state !== awaited);
+    const busy = soon || ["loading", "away"].includes(found.state) || found.models.some((model) => model.download?.running);
     if (busy && box.offsetParent) timer = setTimeout(look, LOOK_MS);
   };
   const describe = () => {

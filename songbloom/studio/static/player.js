@@ -1,6 +1,6 @@
 // The one player of the page: a finished song in an audio element, with a bar at the foot.
 
-import { BASE, button, clock, el, icon, t, tell } from "./core.js";
+import { BASE, button, clock, el, icon, t, tell, toast } from "./core.js";
 
 const audio = el("audio", { preload: "metadata" });
 let current = null; // {id, sample, title}
@@ -9,6 +9,8 @@ export const playing = () => current;
 export const place = () => (audio.duration ? audio.currentTime / audio.duration : 0);
 export const seconds = () => audio.currentTime;
 export const isCurrent = (id, sample) => current?.id === id && current.sample === sample;
+export const sounding = () => current !== null && !audio.paused;
+export const pause = () => audio.pause();
 export const isSounding = (id, sample) => isCurrent(id, sample) && !audio.paused;
 
 /**
@@ -17,17 +19,24 @@ export const isSounding = (id, sample) => isCurrent(id, sample) && !audio.paused
  */
 export function toggle(id, sample, title, from) {
   if (isCurrent(id, sample)) {
-    if (audio.paused) audio.play();
+    if (audio.error) load(audio.currentTime); // the server was away
+    if (audio.paused) play();
     else audio.pause();
     return;
   }
   const at = from ?? (current?.id === id ? audio.currentTime : 0);
   current = { id, sample, title };
-  audio.src = `${BASE}/download/${id}/${sample}`;
-  audio.currentTime = at;
-  audio.play().catch(() => {}); // refused before the first click on the page
+  load(at);
+  play();
   bar().hidden = false;
 }
+
+function load(at) {
+  audio.src = `${BASE}/download/${current.id}/${current.sample}`;
+  audio.currentTime = at;
+}
+
+const play = () => audio.play().catch(() => {}); // refused before the first click on the page
 
 export function seek(share) {
   if (audio.duration) audio.currentTime = Math.min(0.999, Math.max(0, share)) * audio.duration;
@@ -63,6 +72,8 @@ function bar() {
     tell("played");
   };
   for (const name of ["play", "pause", "timeupdate", "seeked", "ended", "loadedmetadata"]) audio.addEventListener(name, show);
+  audio.addEventListener("play", () => tell("playing"));
+  audio.addEventListener("error", () => current && toast(t("no_server"), { kind: "bad" }));
   show();
   return made;
 }
