@@ -59,7 +59,7 @@ def _strays(service: JobService, after_s: float) -> list[str]:
     with reached(), service.engine.connect() as connection:
         rows = connection.execute(sa.select(jobs.c.id, jobs.c.status, jobs.c.progress)).all()
     status = {row.id: row.status for row in rows}
-    empty = {row.id for row in rows if row.status == CANCELLED and not row.progress["seconds"]}
+    empty = {row.id for row in rows if row.status == CANCELLED and not row.progress.get("seconds")}
     strays, stored = [], list(service.storage.job_ids())
     if not _is_ours(service, unknown=bool(stored) and not status.keys() & set(stored)):
         log.warning("the storage belongs to another database: files without a job are left in it")
