@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from songbloom.checkpoints.registry import DEFAULT_LOCAL_DIR
-from songbloom.cli.terminal import DONE, Parser, above_zero, write_line
+from songbloom.cli.terminal import DONE, Parser, write_line
 from songbloom.errors import InvalidInput
 from songbloom.request import OPTIMIZATION_LEVELS, QUANTIZATIONS
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from songbloom.pipeline import SongBloom
 
 RANDOM = ("benchmark", "full")
+RANGES = (("steps", 1, 100), ("batch", 1, 64), ("seconds", 1, 300), ("rounds", 1, 100), ("threads", 1, 1024))
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
@@ -29,7 +30,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--quantization", choices=QUANTIZATIONS, type=str.lower, default="none", help="(default: %(default)s)")
     add("--optimization-level", choices=OPTIMIZATION_LEVELS, default="standard", help="(default: %(default)s)")
     add("--device", default="auto", help="auto, cuda, cuda:N, mps or cpu (default: %(default)s)")
-    add("--threads", type=above_zero(int), help="of the CPU (default: as many as PyTorch takes)")
+    add("--threads", type=int, help="of the CPU (default: as many as PyTorch takes)")
     add("--steps", type=int, default=10, help="diffusion steps a block (default: %(default)s)")
     add("--batch", type=int, default=1, help="songs at once (default: %(default)s)")
     add("--seconds", type=float, default=6.4, help="of each song (default: %(default)s)")
@@ -40,9 +41,9 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    for name, low, high in (("steps", 1, 100), ("batch", 1, 64), ("seconds", 1, 300), ("rounds", 1, 100)):
+    for name, low, high in RANGES:
         value = getattr(options, name)
-        if not low <= value <= high:
+        if value is not None and not low <= value <= high:
             raise InvalidInput(name, value, f"must be from {low} to {high}")
     import torch
 

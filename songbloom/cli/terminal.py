@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 from tqdm import tqdm
 
 from songbloom.errors import InvalidInput, SongBloomError
 
 log = logging.getLogger(__name__)
-
-N = TypeVar("N", int, float)
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -81,19 +78,6 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, OSError):
         return str(error)
     return f"unexpected {type(error).__name__}: {error} (-v shows where; please report it)"
-
-
-def above_zero(kind: Callable[[str], N]) -> Callable[[str], N]:
-    """For ``type=`` of an option: a finite number above zero."""
-
-    def parse(text: str) -> N:
-        number = kind(text)
-        if not 0 < number < math.inf:
-            raise argparse.ArgumentTypeError(f"{text} must be above 0")
-        return number
-
-    parse.__name__ = getattr(kind, "__name__", "number")  # what argparse calls it where it is none
-    return parse
 
 
 class _Messages(logging.Handler):

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from tqdm import tqdm
 
-from songbloom.cli.terminal import DONE, Parser, above_zero, write_line
+from songbloom.cli.terminal import DONE, Parser, write_line
 from songbloom.errors import InvalidInput
 from songbloom.model.stft_vae import StftVaeConfig
 from songbloom.train import mini
@@ -52,18 +52,17 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     _folders(added["curves"], run="the run of any stage", output="the picture: .svg, .png or .pdf")
     _folders(added["all"], output="folder for corpus, runs and release")
     add = added["all"].add_argument
-    add("--minutes", type=above_zero(float), required=True, help="of training altogether")
-    add("--hours", type=above_zero(float), default=10.0, help="of songs to make (default: %(default)s)")
+    add("--minutes", type=float, required=True, help="of training altogether")
+    add("--hours", type=float, default=10.0, help="of songs to make (default: %(default)s)")
     add("--device", default="cpu", help="(default: %(default)s)")
-    add("--workers", type=above_zero(int), default=1, help="processes that make songs (default: %(default)s)")
+    add("--workers", type=int, default=1, help="processes that make songs (default: %(default)s)")
     add("--seed", type=int, default=0, help="(default: %(default)s)")
     for name in ("labels", "songs"):
         added[name].add_argument("--weights", type=Path, help="weights to start from")
         _settings(added[name], TrainSettings)
     _settings(added["autoencoder"], AutoencoderTraining)
     add = added["autoencoder"].add_argument
-    add("--minutes", type=above_zero(float), default=40.0,
-        help="training time, earlier runs included (default: %(default)s)")  # fmt: skip
+    add("--minutes", type=float, default=40.0, help="training time, earlier runs included (default: %(default)s)")
     add("--device", default="cpu", help="(default: %(default)s)")
     add("--fresh", action="store_true", help="ignore a state left by an earlier run")
     add("--initial-weights", type=Path, metavar="DIR", help="exported weights to start from")

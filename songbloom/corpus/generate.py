@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -69,7 +70,7 @@ def write_corpus(
     if (hours is None) == (n_songs is None):
         raise InvalidInput("hours", hours, "give either hours or n_songs.")
     wanted = hours * 3600 if hours is not None else float(n_songs or 0)
-    if not wanted > 0:
+    if not 0 < wanted < math.inf:
         raise InvalidInput("hours" if hours is not None else "n_songs", wanted, "must be above 0.")
     if workers < 1:
         raise InvalidInput("workers", workers, "must be 1 or more.")

@@ -33,8 +33,9 @@ class Origins:
             raise Forbidden(f"This server is not called {name!r}; if it is, name its origin in --cors-origins.")
         if request.method in _READING or origin is None or {origin, "*"} & self._allowed:
             return
-        site = request.headers.get("sec-fetch-site")  # the browser's own word, also behind a proxy
-        if site not in ("same-origin", "none") and (site or origin.partition("://")[2] != host):
+        guess = "same-origin" if origin.partition("://")[2] == host else "cross-site"
+        site = request.headers.get("sec-fetch-site") or guess  # the browser's own word holds also behind a proxy
+        if site not in ("same-origin", "none"):
             raise Forbidden(f"Pages of {origin} may not do this; name them in --cors-origins.")
 
 

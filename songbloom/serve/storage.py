@@ -77,7 +77,7 @@ def _reaching(action: Callable[Concatenate[Storage, P], T]) -> Callable[Concaten
         except OSError:
             raise
         except Exception as error:
-            if self.local:
+            if self._local:
                 raise
             raise OSError(f"{type(error).__name__}: {error}") from error
 
@@ -91,8 +91,8 @@ class Storage:
         self.fs, root = fsspec.core.url_to_fs(url)
         self.root = root.rstrip("/")
         protocols = {self.fs.protocol} if isinstance(self.fs.protocol, str) else set(self.fs.protocol)
-        self._atomic, self.local = bool(protocols & _ATOMIC), "file" in protocols
-        if self.local:
+        self._atomic, self._local = bool(protocols & _ATOMIC), "file" in protocols
+        if self._local:
             private_folder(Path(self.root))
 
     @classmethod
@@ -115,10 +115,10 @@ class Storage:
         try:
             with self.fs.open(aside, "wb") as file:
                 file.write(data)
-                if self.local:
+                if self._local:
                     file.flush()
                     os.fsync(file.fileno())
-            if self.local:
+            if self._local:
                 Path(aside).replace(path)
             else:
                 self.fs.mv(aside, path)

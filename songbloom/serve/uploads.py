@@ -100,7 +100,6 @@ class Uploads:
             field = "prompt_audio" if answer["field"] == "prompt_wav" else answer["field"]
             raise Invalid(f"{field}: {answer['message']}", field=field)
 
-
     def _free_probe(self) -> _Probe:
         while True:
             try:

@@ -280,7 +280,7 @@ def train_autoencoder(
         InvalidInput: for an empty corpus or songs of another format.
     """
     training = training or AutoencoderTraining()
-    if minutes <= 0:
+    if not 0 < minutes < math.inf:
         raise InvalidInput("minutes", minutes, "must be above 0.")
     torch.set_num_threads(threads)
     run = Path(run_folder)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 
 import torch
 
 from songbloom.corpus.generate import write_corpus
+from songbloom.errors import InvalidInput
 from songbloom.model.stft_vae import StftVaeConfig
 from songbloom.train import mini
 from songbloom.train.autoencoder import load_autoencoder, train_autoencoder
@@ -35,7 +37,12 @@ def train_all(
 
     Returns:
         The folder of the release.
+
+    Raises:
+        InvalidInput: minutes or hours are no amount.
     """
+    if not 0 < minutes < math.inf:  # told before the corpus is made
+        raise InvalidInput("minutes", minutes, "must be above 0.")
     corpus, autoencoder, labels = folder / "corpus", folder / "autoencoder", folder / "labels"
     store, tokenizer, songs, release = folder / "store", folder / "tokenizer", folder / "songs", folder / "release"
     dtype = "bfloat16" if torch.device(device).type == "cuda" else "float32"

@@ -60,7 +60,7 @@ export function songCard(song, { full = false } = {}) {
   const paint = () => card.isConnected && drawWave(canvas, peaks, { marks, played: share() });
   const goTo = (value) => {
     if (player.isCurrent(job.job_id, sample)) player.seek(value);
-    else player.toggle(job.job_id, sample, song.title, Math.min(0.999, Math.max(0, value)) * take().seconds);
+    else player.toggle(job.job_id, sample, song.title, player.within(value) * take().seconds);
   };
   wave.addEventListener("click", (event) => {
     const box = canvas.getBoundingClientRect();

@@ -9,6 +9,8 @@ export const playing = () => current;
 export const place = () => (audio.duration ? audio.currentTime / audio.duration : 0);
 export const seconds = () => audio.currentTime;
 export const isCurrent = (id, sample) => current?.id === id && current.sample === sample;
+/** A share of a song that is in it, and not its very end. */
+export const within = (share) => Math.min(0.999, Math.max(0, share));
 export const sounding = () => current !== null && !audio.paused;
 export const pause = () => audio.pause();
 export const isSounding = (id, sample) => isCurrent(id, sample) && !audio.paused;
@@ -39,7 +41,7 @@ function load(at) {
 const play = () => audio.play().catch(() => {}); // refused before the first click on the page
 
 export function seek(share) {
-  if (audio.duration) audio.currentTime = Math.min(0.999, Math.max(0, share)) * audio.duration;
+  if (audio.duration) audio.currentTime = within(share) * audio.duration;
 }
 
 export function stop() {
