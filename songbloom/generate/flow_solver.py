@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Velocity = Callable[[Tensor, Tensor], Tensor]
+Velocity = Callable[[Tensor, float], Tensor]
 
 
 def denoise(
@@ -24,24 +24,20 @@ def denoise(
     still the mean of the flow there, not a point at time a.) That step is Euler's with every solver.
 
     Args:
-        velocity: (x [B, bs, L], t [B]) -> noise - data, [B, bs, L].
+        velocity: (x [B, bs, L], time) -> noise - data, [B, bs, L]. Times are numbers, so that no device is asked.
     """
     times = torch.linspace(1, 0, steps + 1).tolist()
     x = noise if temperature >= 1 else torch.zeros_like(noise)
-
-    def at(x: Tensor, time: float) -> Tensor:
-        return velocity(x, torch.full((x.shape[0],), time, device=x.device, dtype=x.dtype))
-
     before: Tensor | None = None  # the velocity one step ago, of the same flow
     step = 0
     while step < steps:
         now, then = times[step], times[step + 1]
-        v = at(x, now)
+        v = velocity(x, now)
         step += 1
         if now > temperature >= then:
             x, before = (1 - then) * (x - v) + then * noise, None
         elif solver == "midpoint" and step < steps and not then > temperature >= times[step + 1]:
-            x = x + (times[step + 1] - now) * at(x + (then - now) * v, then)
+            x = x + (times[step + 1] - now) * velocity(x + (then - now) * v, then)
             step += 1
         elif solver == "adams" and before is not None:
             x, before = x + (then - now) * (1.5 * v - 0.5 * before), v

@@ -322,20 +322,23 @@ def paint(
     if isinstance(net.refiner, PredictiveRefiner):  # around a predicted mean less noise is less deviation from it
         noise, temperature = temperature * noise, 1.0
     solve = partial(denoise, steps=settings.steps, temperature=temperature, solver=settings.solver)
+
+    def velocity(prepared: Tensor, x: Tensor, time: float) -> Tensor:
+        return net.refiner(x, x.new_full((len(x),), time), prepared)
+
     if settings.guidance == "global" and null_h is not None:
         both = net.refiner.prepare(torch.cat([h, null_h]), s.repeat(2, 1, 1), history.repeat(2, 1, 1))
-        latents = solve(lambda x, t: net.refiner(x, t, both), noise.repeat(2, 1, 1))
+        latents = solve(partial(velocity, both), noise.repeat(2, 1, 1))
         return guide(latents[:songs], latents[songs:], coef)
     if settings.guidance == "none" or coef == 1:
-        alone = net.refiner.prepare(h, s, history)
-        return solve(lambda x, t: net.refiner(x, t, alone), noise)
+        return solve(partial(velocity, net.refiner.prepare(h, s, history)), noise)
     h2, s2 = torch.cat([h, torch.zeros_like(h)]), torch.cat([s, torch.zeros_like(s)])
     paired = net.refiner.prepare(h2, s2, history.repeat(2, 1, 1))
 
-    def guided(x: Tensor, t: Tensor) -> Tensor:
-        if not settings.guidance_to <= float(t[0]) <= settings.guidance_from:
-            return net.refiner(x, t, paired[:songs])
-        v = net.refiner(x.repeat(2, 1, 1), t.repeat(2), paired)
+    def guided(x: Tensor, time: float) -> Tensor:
+        if not settings.guidance_to <= time <= settings.guidance_from:
+            return velocity(paired[:songs], x, time)
+        v = velocity(paired, x.repeat(2, 1, 1), time)
         return guide(v[:songs], v[songs:], coef)
 
     return solve(guided, noise)

@@ -35,7 +35,7 @@ def conditions(batch: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
 def test_without_its_transformer_it_samples_the_gaussian_around_the_mean(refiner: PredictiveRefiner) -> None:
     prepared = refiner.prepare(*conditions()).repeat(1500, 1, 1)
     noise = torch.randn(1500, BLOCK, LATENT, generator=torch.Generator().manual_seed(2))
-    samples = denoise(lambda x, t: refiner(x, t, prepared), noise, steps=60)
+    samples = denoise(lambda x, time: refiner(x, x.new_full((len(x),), time), prepared), noise, steps=60)
     error = samples - refiner.mean(prepared)
     assert error.mean().abs() < 0.05
     torch.testing.assert_close(error.std((0, 1)), refiner.deviation.exp(), rtol=0.05, atol=0.01)

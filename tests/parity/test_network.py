@@ -146,11 +146,11 @@ def test_euler_sampler(model, dit):
     told = refiner.prepare(h, s, history)
     nothing = refiner.prepare(torch.zeros_like(h), torch.zeros_like(s), history)
 
-    def plain(x, t):
-        return refiner(x, t, told)
+    def plain(x, time):
+        return refiner(x, x.new_full((len(x),), time), told)
 
-    def guided(x, t):
-        return guide(plain(x, t), refiner(x, t, nothing), 1.5)
+    def guided(x, time):
+        return guide(plain(x, time), refiner(x, x.new_full((len(x),), time), nothing), 1.5)
 
     names = [n for n in dit.tensors if n.startswith("euler_steps")]
     assert names
