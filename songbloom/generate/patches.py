@@ -99,6 +99,7 @@ class ComposeState:
     timbre: Tensor  # [songs, D]
     places: list[Place | None]  # in their lyrics, where they have a path
     cues: list[Cues]
+    token_noise: Tensor  # [songs, bs, V] of the coming block, drawn while the device was busy with the one before
     block: int = 0
 
     def keep(self, songs: Sequence[int]) -> None:
@@ -112,6 +113,7 @@ class ComposeState:
         self.tasks, self.numbers = [self.tasks[i] for i in songs], [self.numbers[i] for i in songs]
         self.places, self.cues = [self.places[i] for i in songs], [self.cues[i] for i in songs]
         self.history, self.tokens, self.timbre = (x[list(songs)] for x in (self.history, self.tokens, self.timbre))
+        self.token_noise = self.token_noise[list(songs)]
 
     def write(self, token: Tensor) -> None:
         """Take the next token of each song, [songs]."""
@@ -202,6 +204,7 @@ def start(
         timbre=torch.stack([zeros if task.timbre is None else task.timbre for task in tasks]),
         places=[task.path.trace(own)[1] if task.path else None for task, own in zip(tasks, written, strict=True)],
         cues=cues,
+        token_noise=_token_noise(net, tasks, latents.shape[2] // config.block_size),
     )
     told = torch.stack([own.along(row) for own, row in zip(cues, written, strict=True)])
     _read_back(net, state, latents, F.pad(told, (0, 0, 0, 0, 0, rows - songs)))  # null twins are told nothing
@@ -234,8 +237,7 @@ def sketch(net: SongBloomNet, state: ComposeState) -> tuple[Tensor, Tensor]:
     """Write the next block's tokens [songs, bs] and read them back: h [rows, D] after the last one."""
     config, songs = net.config, len(state.tasks)
     _make_room(net, state)
-    shape = (config.block_size, config.vocab_size)
-    noise = torch.stack([task.noise.tokens(state.block, shape) for task in state.tasks], dim=1).to(net.device)
+    noise = state.token_noise.to(net.device)
     coef = _coefficients([task.settings.lm_cfg for task in state.tasks], net.device)
     draw = partial(_draw, net, state, _groups([task.settings.sampling for task in state.tasks]))
     x, block_tokens = state.next_input, []
@@ -244,12 +246,19 @@ def sketch(net: SongBloomNet, state: ComposeState) -> tuple[Tensor, Tensor]:
         logits = net.classifier(hidden)
         if len(logits) > songs:
             logits = guide(logits[:songs], logits[songs:], coef)
-        token = draw(logits, noise[step])
+        token = draw(logits, noise[:, step])
         block_tokens.append(token)
         state.write(token)
         x = state.told(net.token_embedding(token)[:, None].repeat(len(hidden) // songs, 1, 1))
     h = net.lm(x, state.cache)[:, -1]
+    state.token_noise = _token_noise(net, state.tasks, state.block + 1)
     return torch.stack(block_tokens, dim=1), h
+
+
+def _token_noise(net: SongBloomNet, tasks: Sequence[SongTask], block: int) -> Tensor:
+    """Noise of a block's token draws, [songs, bs, V], on the CPU, which takes a while over it."""
+    shape = (net.config.block_size, net.config.vocab_size)
+    return torch.stack([task.noise.tokens(block, shape) for task in tasks])
 
 
 def _make_room(net: SongBloomNet, state: ComposeState) -> None:
@@ -367,9 +376,11 @@ def compose(net: SongBloomNet, state: ComposeState) -> Iterator[Patch]:
         going_on = [i for i, ended in enumerate((tokens == config.eos).any(1).tolist()) if not ended]
         if not going_on:
             return
-        null_h = h[count:][going_on] if len(h) > count else None
-        tokens, h = tokens[going_on], h[:count][going_on] + state.timbre[going_on]
-        state.keep(going_on)
+        h, null_h = h[:count], h[count:] if len(h) > count else None
+        if len(going_on) < count:
+            tokens, h, null_h = tokens[going_on], h[going_on], None if null_h is None else null_h[going_on]
+            state.keep(going_on)
+        h = h + state.timbre
         shape = (block_size, config.latent_dim)
         noise = torch.stack([task.noise.flow(state.block, shape) for task in state.tasks]).to(net.device, h.dtype)
         beats = torch.stack([cues.sounding(state.block * block_size, block_size) for cues in state.cues])
