@@ -34,7 +34,7 @@ from songbloom.memory import Profile, explained, fitting, free_bytes
 from songbloom.model.config import ModelConfig
 from songbloom.model.kv_cache import KVCache
 from songbloom.model.vae import decode_chunked, encode_style
-from songbloom.optimize import optimize
+from songbloom.optimize.levels import optimize
 from songbloom.quantize.network import check, weight_bytes
 from songbloom.request import PROFILES, SongRequest, SongSettings
 from songbloom.song import Song
@@ -93,7 +93,7 @@ def load(
         device: cuda, mps or cpu, with an index if wanted; 'auto' takes the first of them there is.
         quantization: int8 or int4 keeps the weights of the transformers' layers in 8 or 4 bits; ``dtype`` is then
             that of everything else.
-        optimization_level: minimal, standard or aggressive (:mod:`songbloom.optimize`).
+        optimization_level: minimal, standard or aggressive (:mod:`songbloom.optimize.levels`).
         eight_bit_cache: keep what the language model remembers of a song in 8 bits.
         profile: 'auto' chooses dtype, quantization and cache by the memory that is free, so far as they are not
             chosen already (:func:`songbloom.memory.fitting`).

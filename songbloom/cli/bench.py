@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
     from songbloom.benchmark.machine import look_at, peak_memory_bytes
     from songbloom.benchmark.measure import Load, first_audio, parameters, run_stages, run_whole
-    from songbloom.optimize import switch
+    from songbloom.optimize.levels import switch
 
     load = Load(options.seconds, options.steps, options.batch)
     model = _load(options, options.optimization_level)
@@ -127,7 +127,7 @@ def _memory(options: argparse.Namespace) -> int:
 
 
 def _load(options: argparse.Namespace, level: str) -> SongBloom:
-    from songbloom.optimize import optimize
+    from songbloom.optimize.levels import optimize
     from songbloom.pipeline import SongBloom, choose_device, choose_dtype, load
 
     if options.model not in RANDOM:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from songbloom.model.rotary import rotary_table, rotate
 
+ALIGNED = 8  # positions: CUDA's attention wants masks of such a width
+
 
 class _Store:
     """[layers, B, heads, capacity, head_dim] in ``dtype``; int8 keeps a float16 scale a position and head."""
@@ -19,11 +21,24 @@ class _Store:
 
     def write(self, layer: int | slice, begin: int, x: Tensor, rows: slice = slice(None)) -> None:
         span = slice(begin, begin + x.shape[-2])
+        x, scale = self._kept(x)
+        self.data[layer, rows, :, span] = x
         if self.scale is not None:
-            scale = (x.abs().amax(-1, keepdim=True).float() / 127).clamp(min=1e-7).half()
             self.scale[layer, rows, :, span] = scale
-            x = (x.float() / scale.float()).round().clamp(-127, 127)
-        self.data[layer, rows, :, span] = x.to(self.data.dtype)
+
+    def write_at(self, layer: int, place: Tensor, x: Tensor) -> None:
+        """The same for one position [B, heads, 1, head_dim], at a ``place`` [1] that the device alone knows."""
+        x, scale = self._kept(x)
+        self.data[layer].index_copy_(2, place, x)
+        if self.scale is not None:
+            self.scale[layer].index_copy_(2, place, scale)
+
+    def _kept(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``x`` and its scale as they are kept; without a scale the second means nothing."""
+        if self.scale is None:
+            return x.to(self.data.dtype), x
+        scale = (x.abs().amax(-1, keepdim=True).float() / 127).clamp(min=1e-7).half()
+        return (x.float() / scale.float()).round().clamp(-127, 127).to(torch.int8), scale
 
     def read(self, layer: int | slice, begin: int, end: int, dtype: torch.dtype) -> Tensor:
         x = self.data[layer, :, :, begin:end]
@@ -63,7 +78,7 @@ class KVCache:
         device: torch.device,
         eight_bit: bool = False,
     ) -> None:
-        shape = (layers, batch, heads, capacity, head_dim)
+        shape = (layers, batch, heads, -(-capacity // ALIGNED) * ALIGNED, head_dim)
         kept = torch.int8 if eight_bit else dtype
         self.k, self.v = _Store(shape, kept, device), _Store(shape, kept, device)
         self.dtype, self.capacity, self.position = dtype, capacity, 0
@@ -87,14 +102,23 @@ class KVCache:
     def advance(self, count: int) -> None:
         self.position += count
 
+    def positions(self, new: int) -> Tensor:
+        """Where ``new`` positions will be, [new]."""
+        return torch.arange(self.position, self.position + new, device=self.k.data.device)
+
     def mask(self, new: int) -> Tensor | None:
         """Which keys each of ``new`` queries may read: [B or 1, 1, new, position + new] bool; None where all or
         plainly causal from the start."""
-        past, device = self.position, self.k.data.device
-        keys = torch.arange(past + new, device=device)
-        queries = keys[past:, None]
+        if self._padding is None and (self.position == 0 or new == 1):
+            return None
+        keys = torch.arange(self.position + new, device=self.k.data.device)
+        return self.readable(keys, keys[self.position :])
+
+    def readable(self, keys: Tensor, queries: Tensor) -> Tensor:
+        """Which of the positions ``keys`` [n] each of the positions ``queries`` [m] may read, [B or 1, 1, m, n]."""
+        queries = queries[:, None]
         if self._padding is None:
-            return None if past == 0 or new == 1 else (keys <= queries)[None, None]
+            return (keys <= queries)[None, None]
         real = keys >= self._padding[:, None, None]
         # Padding reads itself, or its softmax would have nothing to sum.
         return ((keys <= queries) & (real | (keys == queries)))[:, None]
@@ -129,3 +153,35 @@ class KVCache:
         self.k.write(slice(None), begin, rotate(keys.float(), cos, sin))
         self.v.write(slice(None), begin, values)
         self.position = end - count
+
+
+class NextPosition:
+    """The next position of a cache, told by a tensor, so that a step recorded once serves many positions.
+
+    A step through it writes at ``place`` [1] and reads the first ``span`` positions, those beyond ``place`` masked.
+    """
+
+    def __init__(self, cache: KVCache, span: int) -> None:
+        self._cache, self._keys = cache, torch.arange(span, device=cache.k.data.device)
+        self.place = torch.full((1,), cache.position, device=cache.k.data.device)
+
+    def positions(self, new: int) -> Tensor:
+        return self.place
+
+    def mask(self, new: int) -> Tensor:
+        """Added to the logits, [B or 1, 1, 1, span]; bools would be turned into such a mask in each layer."""
+        hidden = ~self._cache.readable(self._keys, self.place)
+        return torch.zeros(hidden.shape, dtype=self._cache.dtype, device=hidden.device).masked_fill_(hidden, -torch.inf)
+
+    def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Write ``k``, ``v`` [B, heads, 1, head_dim]; return the first ``span`` keys and values."""
+        cache, span = self._cache, len(self._keys)
+        cache.k.write_at(layer, self.place, k)
+        cache.v.write_at(layer, self.place, v)
+        return cache.k.read(layer, 0, span, k.dtype), cache.v.read(layer, 0, span, v.dtype)
+
+    def advance(self, count: int) -> None:
+        """The cache is moved on by whoever runs the recorded step."""
+
+
+AnyCache = KVCache | NextPosition

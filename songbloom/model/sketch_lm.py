@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from songbloom.model.kv_cache import KVCache
+from songbloom.model.kv_cache import AnyCache
 from songbloom.model.rotary import rotary_table, rotate
 
 
@@ -60,7 +60,7 @@ class CausalAttention(nn.Module):
         return q, k, qkv[2]
 
     def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None, layer: int, mask: Tensor | None = None
+        self, x: Tensor, cos: Tensor, sin: Tensor, cache: AnyCache | None, layer: int, mask: Tensor | None = None
     ) -> Tensor:
         q, k, v = self.project(x, cos, sin)
         if cache is not None:
@@ -79,7 +79,7 @@ class DecoderLayer(nn.Module):
         self.mlp = SwiGLU(dim, 4 * dim)
 
     def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None, layer: int, mask: Tensor | None = None
+        self, x: Tensor, cos: Tensor, sin: Tensor, cache: AnyCache | None, layer: int, mask: Tensor | None = None
     ) -> Tensor:
         x = x + self.attn(self.attn_norm(x), cos, sin, cache, layer, mask)
         return x + self.mlp(self.mlp_norm(x))
@@ -95,13 +95,14 @@ class SketchLM(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(dim, num_heads) for _ in range(num_layers))
         self.norm = RMSNorm(dim)
 
-    def rotary(self, x: Tensor, past: int = 0) -> tuple[Tensor, Tensor]:
-        positions = torch.arange(past, past + x.shape[1], device=x.device)
+    def rotary(self, x: Tensor, cache: AnyCache | None = None) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of the positions of ``x`` [B, N, D], each [N, head_dim]."""
+        positions = torch.arange(x.shape[1], device=x.device) if cache is None else cache.positions(x.shape[1])
         return rotary_table(positions, self.head_dim, self.rotary_base, x.dtype)
 
-    def forward(self, x: Tensor, cache: KVCache | None = None) -> Tensor:
+    def forward(self, x: Tensor, cache: AnyCache | None = None) -> Tensor:
         """Hidden states after the final norm, [B, N, D], for new inputs ``x`` [B, N, D]."""
-        cos, sin = self.rotary(x, cache.position if cache is not None else 0)
+        cos, sin = self.rotary(x, cache)
         mask = cache.mask(x.shape[1]) if cache is not None else None
         for index, layer in enumerate(self.layers):
             if self.gradient_checkpointing and self.training:

@@ -9,7 +9,7 @@ import torch
 
 import songbloom
 from songbloom.errors import InvalidInput
-from songbloom.optimize import MANY_ROWS, Compiled, optimize
+from songbloom.optimize.levels import MANY_ROWS, Compiled, optimize
 
 
 def test_minimal_and_standard_are_equal(tiny_folder, request_for):
@@ -22,7 +22,7 @@ def test_minimal_and_standard_are_equal(tiny_folder, request_for):
 
 def test_a_cpu_without_bfloat16_multiplies_in_float32(tiny_folder, monkeypatch):
     """No further from the exact result than bfloat16 products are; weights stay as they are kept."""
-    monkeypatch.setattr("songbloom.optimize._has_bfloat16", lambda: False)
+    monkeypatch.setattr("songbloom.optimize.levels._has_bfloat16", lambda: False)
     exact, plain, wide = (
         songbloom.load(str(tiny_folder), device="cpu", dtype=dtype, optimization_level=level).net
         for dtype, level in (("float32", "minimal"), ("bfloat16", "minimal"), ("bfloat16", "standard"))
