@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -22,8 +23,8 @@ from songbloom.quantize.network import check, replace_layers, weight_bytes
 SPARE = 1.15  # activations, the allocator's rounding
 SPARE_BYTES = 300_000_000  # PyTorch itself, the audio
 REMEDIES = (
-    "make it smaller with --quantization int8 or int4, --dtype bfloat16, --eight-bit-cache, fewer --n-samples or "
-    "--batch-size, or a shorter --max-duration"
+    "make it smaller with --quantization int8 or int4, --dtype bfloat16, --eight-bit-cache, --offload (CUDA), fewer "
+    "--n-samples or --batch-size, or a shorter --max-duration"
 )
 
 
@@ -34,10 +35,12 @@ class Profile:
     dtype: torch.dtype
     quantization: str = "none"
     eight_bit_cache: bool = False
+    offload: bool = False  # parts of the model take turns on the device
 
     def __str__(self) -> str:
         cache = ", cache of 8 bits" if self.eight_bit_cache else ""
-        return f"{str(self.dtype).removeprefix('torch.')}, quantization {self.quantization}{cache}"
+        turns = ", parts in turns" if self.offload else ""
+        return f"{str(self.dtype).removeprefix('torch.')}, quantization {self.quantization}{cache}{turns}"
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,12 @@ class Needs:
     weights: int
     autoencoder: int
     cache: int
+    waiting: int = 0  # of weights and autoencoder, in main memory
 
     @property
     def total(self) -> int:
-        """With what computing takes beside them."""
-        return int(SPARE * (self.weights + self.autoencoder + self.cache)) + SPARE_BYTES
+        """On the device, with what computing takes beside them."""
+        return int(SPARE * (self.weights + self.autoencoder + self.cache - self.waiting)) + SPARE_BYTES
 
 
 def needs(config: ModelConfig, profile: Profile, *, seconds: float, songs: int = 1) -> Needs:
@@ -63,7 +67,8 @@ def needs(config: ModelConfig, profile: Profile, *, seconds: float, songs: int =
     vae = build_vae(config.vae)
     frames = seconds * vae.sample_rate / vae.downsampling_ratio
     cache = cache_bytes(net, profile, prefix_len=config.net.prefix_len, frames=frames, songs=songs)
-    return Needs(weight_bytes(net), weight_bytes(vae), cache)
+    parts = [weight_bytes(part) for part in (net.lm, net.refiner, vae)]
+    return Needs(weight_bytes(net), weight_bytes(vae), cache, sum(parts) - max(parts) if profile.offload else 0)
 
 
 def cache_bytes(net: SongBloomNet, profile: Profile, *, prefix_len: int, frames: float, songs: int) -> int:
@@ -96,23 +101,26 @@ def process_peak_bytes() -> int | None:
 
 
 def choices(
-    device: torch.device, *, dtype: torch.dtype | None, quantization: str, eight_bit_cache: bool
+    device: torch.device, *, dtype: torch.dtype | None, quantization: str, eight_bit_cache: bool, offload: bool
 ) -> Iterator[Profile]:
     """Profiles from the best to the smallest that ``device`` can compute with. What is chosen already stays: a dtype
-    that is not None, a quantization that is not 'none', a cache of 8 bits."""
+    that is not None, a quantization that is not 'none', a cache of 8 bits, parts in turns."""
     if dtype is None:
         half = torch.bfloat16 if device.type != "cuda" or torch.cuda.is_bf16_supported() else torch.float16
         # A CPU without bfloat16 arithmetic is slower with it than with float32, and fastest with int8.
         dtype = half if device.type != "cpu" else torch.float32
+    kinds = []
     for kind in ("none", "int8", "int4") if quantization == "none" else (quantization,):
         try:
             check(kind, device)
+            kinds.append(kind)
         except NotAvailable:
             if kind == quantization:
                 raise
-            continue
-        for small in (True,) if eight_bit_cache else (False, True):
-            yield Profile(dtype, kind, small)
+    caches = (True,) if eight_bit_cache else (False, True)
+    turns = (True,) if offload else (False, True) if device.type == "cuda" else (False,)  # the slowest means
+    for taken, kind, small in product(turns, kinds, caches):
+        yield Profile(dtype, kind, small, taken)
 
 
 def fitting(
@@ -123,6 +131,7 @@ def fitting(
     dtype: torch.dtype | None = None,
     quantization: str = "none",
     eight_bit_cache: bool = False,
+    offload: bool = False,
 ) -> Profile:
     """The best of :func:`choices` with which the model's longest song fits into ``free`` bytes; the best one if nobody
     knows.
@@ -131,7 +140,9 @@ def fitting(
         OutOfMemory: not even the smallest fits.
         NotAvailable: the quantization that is chosen cannot be computed with.
     """
-    for profile in choices(device, dtype=dtype, quantization=quantization, eight_bit_cache=eight_bit_cache):
+    for profile in choices(
+        device, dtype=dtype, quantization=quantization, eight_bit_cache=eight_bit_cache, offload=offload
+    ):
         needed = needs(config, profile, seconds=config.max_duration_s).total
         if free is None or needed <= free:
             return profile

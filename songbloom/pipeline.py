@@ -35,6 +35,7 @@ from songbloom.model.config import ModelConfig
 from songbloom.model.kv_cache import KVCache
 from songbloom.model.vae import decode_chunked, encode_style
 from songbloom.optimize.levels import optimize
+from songbloom.optimize.offload import check_offload
 from songbloom.quantize.network import check, weight_bytes
 from songbloom.request import PROFILES, SongRequest, SongSettings
 from songbloom.song import Song
@@ -81,6 +82,7 @@ def load(
     quantization: str = "none",
     optimization_level: str = "standard",
     eight_bit_cache: bool = False,
+    offload: bool = False,
     profile: str = "none",
 ) -> SongBloom:
     """Load a model by its name (``songbloom models`` lists them) or from a folder.
@@ -95,7 +97,8 @@ def load(
             that of everything else.
         optimization_level: minimal, standard or aggressive (:mod:`songbloom.optimize.levels`).
         eight_bit_cache: keep what the language model remembers of a song in 8 bits.
-        profile: 'auto' chooses dtype, quantization and cache by the memory that is free, so far as they are not
+        offload: have language model, refiner and autoencoder take turns on a CUDA device that has no room for all.
+        profile: 'auto' chooses dtype, quantization, cache and turns by the memory that is free, so far as they are not
             chosen already (:func:`songbloom.memory.fitting`).
 
     Raises:
@@ -113,7 +116,8 @@ def load(
     config = read_config(folder, name)
     if quantization == "none":
         quantization = config.quantization  # as the weights lie in their file
-    kept = Profile(kind, quantization, eight_bit_cache)
+    check_offload(offload, chosen)
+    kept = Profile(kind, quantization, eight_bit_cache, offload)
     if profile == "auto":
         kept = fitting(
             config,
@@ -122,17 +126,23 @@ def load(
             dtype=None if dtype == "auto" else kind,
             quantization=quantization,
             eight_bit_cache=eight_bit_cache,
+            offload=offload,
         )
         log.info("profile auto: %s", kept)
     began = time.monotonic()
     with explained(config, chosen, kept, seconds=config.max_duration_s, songs=1):
-        loaded = load_folder(folder, name, dtype=kept.dtype, device=chosen, quantization=kept.quantization)
+        loaded = load_folder(
+            folder, name, dtype=kept.dtype, device=chosen, quantization=kept.quantization, offload=kept.offload
+        )
     loaded.config = _with_seconds_per_tag(loaded.config, name)
     weights, size = loaded.config.quantization, weight_bytes(loaded.net) / 1e6
     log.info("loaded %s in %s, quantization %s, %.0f MB of weights, on %s in %.1f s",
              name, str(kept.dtype).removeprefix("torch."), weights, size, chosen, time.monotonic() - began)  # fmt: skip
     for note in optimize(loaded.net, optimization_level):
         log.info("%s: %s", optimization_level, note)
+    if loaded.turns is not None:
+        loaded.turns.watch()
+        log.info("language model, refiner and autoencoder take turns on %s", chosen)
     return SongBloom(name, loaded, eight_bit_cache=kept.eight_bit_cache)
 
 
@@ -202,6 +212,7 @@ class SongBloom:
         self.name = name
         self.eight_bit_cache = eight_bit_cache
         self.config, self.net, self.vae = loaded.config, loaded.net, loaded.vae
+        self._turns = loaded.turns
         self._null: KVCache | None = None
 
     @property
@@ -211,7 +222,7 @@ class SongBloom:
     @property
     def profile(self) -> Profile:
         """What weights and cache are kept in."""
-        return Profile(self.net.dtype, self.config.quantization, self.eight_bit_cache)
+        return Profile(self.net.dtype, self.config.quantization, self.eight_bit_cache, self._turns is not None)
 
     def prepare(self, request: SongRequest) -> Prepared:
         """Check a request against this model and read its clip.

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from songbloom.checkpoints.load import LoadedModel, fill, same_name
+from songbloom.checkpoints.load import LoadedModel, fill, same_name, settle
 from songbloom.model.config import LyricsConfig, ModelConfig, NetConfig
 from songbloom.model.network import SongBloomNet
 from songbloom.model.vae import build_vae
@@ -70,13 +70,16 @@ def random_config(size: str) -> ModelConfig:
     return ModelConfig(net, _VAE, 48000, 150.0, 10.0, "pinyin")
 
 
-def random_model(size: str, dtype: torch.dtype, device: torch.device, quantization: str) -> LoadedModel:
+def random_model(
+    size: str, dtype: torch.dtype, device: torch.device, quantization: str, *, offload: bool = False
+) -> LoadedModel:
     """A model of one of :data:`SIZES`; weights are quantized while they are made."""
     check(quantization, device)
     config = replace(random_config(size), quantization=quantization)
     with torch.device("meta"):
         net = SongBloomNet(config.net)
     vae: Any = build_vae(_VAE)
-    fill(net, RandomWeights(net), same_name, dtype, device, quantization)
-    fill(vae, RandomWeights(vae), same_name, torch.float32, device)
-    return LoadedModel(config, net.eval(), vae.to(device).eval())
+    first = torch.device("cpu") if offload else device
+    fill(net, RandomWeights(net), same_name, dtype, first, quantization)
+    fill(vae, RandomWeights(vae), same_name, torch.float32, first)
+    return settle(LoadedModel(config, net, vae), dtype, device, offload=offload)

@@ -24,6 +24,7 @@ from songbloom.files import write_json
 from songbloom.model.config import ModelConfig
 from songbloom.model.network import SongBloomNet
 from songbloom.model.vae import build_vae
+from songbloom.optimize.offload import Turns, take_turns
 from songbloom.quantize.linear import QuantizedLinear
 from songbloom.quantize.network import check, make_ready, quantized_state, replace_layers
 
@@ -40,6 +41,7 @@ class LoadedModel:
     config: ModelConfig
     net: SongBloomNet
     vae: Any
+    turns: Turns | None = None  # of its parts on a small GPU
 
 
 def load_folder(
@@ -49,11 +51,15 @@ def load_folder(
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
     quantization: str = "none",
+    offload: bool = False,
 ) -> LoadedModel:
     """Load the model in ``folder``: our own form if it has a ``config.json``, else the published ``NAME.yaml``.
 
     The network is cast to ``dtype``; the VAE stays float32. Weights are quantized while they are read, so that the
     full ones are never in memory together; a file of quantized weights is taken as it is.
+
+    Args:
+        offload: have the parts take turns on ``device`` (:mod:`songbloom.optimize.offload`).
 
     Raises:
         CheckpointError: files are missing, are not plain tensors, or do not fit the configuration.
@@ -62,11 +68,26 @@ def load_folder(
     """
     device = torch.device(device)
     check(quantization, device)
+    first = torch.device("cpu") if offload else device
     if (folder / CONFIG).is_file():
-        return _load_native(folder, dtype, device, quantization)
-    if (folder / f"{name}.yaml").is_file():
-        return _load_published(folder, name, dtype, device, quantization)
-    raise CheckpointError(f"{folder} holds no model: neither {CONFIG} nor {name}.yaml is there")
+        loaded = _load_native(folder, dtype, first, quantization)
+    elif (folder / f"{name}.yaml").is_file():
+        loaded = _load_published(folder, name, dtype, first, quantization)
+    else:
+        raise CheckpointError(f"{folder} holds no model: neither {CONFIG} nor {name}.yaml is there")
+    return settle(loaded, dtype, device, offload=offload)
+
+
+def settle(loaded: LoadedModel, dtype: torch.dtype, device: torch.device, *, offload: bool) -> LoadedModel:
+    """Bring a filled model where it stays; inputs will come in ``dtype``."""
+    if offload:
+        loaded.turns = take_turns(loaded.net, loaded.vae, device)
+    else:
+        loaded.vae.to(device)
+    make_ready(loaded.net, dtype)
+    loaded.net.eval()
+    loaded.vae.eval()
+    return loaded
 
 
 def model_name(folder: Path) -> str | None:
@@ -106,7 +127,7 @@ def _load_native(folder: Path, dtype: torch.dtype, device: torch.device, quantiz
     config = replace(config, quantization=stored if stored != "none" else quantization)
     fill(net, open_safetensors(folder / NET), same_name, dtype, device, quantization if stored == "none" else "none")
     fill(vae, open_safetensors(folder / VAE), same_name, torch.float32, device)
-    return LoadedModel(config, net.eval(), vae.to(device).eval())
+    return LoadedModel(config, net, vae)
 
 
 def _load_published(
@@ -124,7 +145,7 @@ def _load_published(
         fill(vae, source, lambda n: vae_recipe(n, "vae.vae."), torch.float32, device, ignore=others)
     else:
         fill(vae, TorchFile(Path(data["vae"]["vae_ckpt"])), vae_recipe, torch.float32, device)
-    return LoadedModel(config, net.eval(), vae.eval())
+    return LoadedModel(config, net, vae)
 
 
 def _published_config(data: dict[str, Any]) -> ModelConfig:
@@ -181,7 +202,6 @@ def fill(
         module.load_state_dict(state, assign=True)
     except RuntimeError as error:
         raise CheckpointError(f"{source.path} does not fit its configuration: {error}") from error
-    make_ready(module, dtype)
 
 
 def _groups(module: nn.Module) -> Iterator[list[str]]:

@@ -29,6 +29,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: %(default)s)")
     add("--quantization", choices=QUANTIZATIONS, type=str.lower, default="none", help="(default: %(default)s)")
     add("--optimization-level", choices=OPTIMIZATION_LEVELS, default="standard", help="(default: %(default)s)")
+    add("--offload", action="store_true", help="parts of the model take turns on a CUDA device")
     add("--device", default="auto", help="auto, cuda, cuda:N, mps or cpu (default: %(default)s)")
     add("--threads", type=int, help="of the CPU (default: as many as PyTorch takes)")
     add("--steps", type=int, default=10, help="diffusion steps a block (default: %(default)s)")
@@ -114,13 +115,14 @@ def _memory(options: argparse.Namespace) -> int:
     rows, answer = [], []
     for dtype, kind in ((torch.float32, "none"), *((torch.bfloat16, kind) for kind in QUANTIZATIONS)):
         for eight_bit in (False, True):
-            profile = Profile(dtype, kind, eight_bit)
-            found = needs(config, profile, seconds=options.seconds, songs=options.batch)
+            profile, turns = Profile(dtype, kind, eight_bit), Profile(dtype, kind, eight_bit, offload=True)
+            found, less = (needs(config, p, seconds=options.seconds, songs=options.batch) for p in (profile, turns))
             parts = {"weights": found.weights, "vae": found.autoencoder, "kv_cache": found.cache, "total": found.total}
+            parts["offload_total"] = less.total
             rows.append(f"  {profile!s:<46}" + "".join(f"{size / 1e9:>10.2f}" for size in parts.values()))
             answer.append({"profile": str(profile)} | {f"{name}_bytes": size for name, size in parts.items()})
     head = f"{options.model}, {options.batch} x {options.seconds:g} s of song with guidance, GB"
-    names = "".join(f"{name:>10}" for name in ("weights", "vae", "cache", "in all"))
+    names = "".join(f"{name:>10}" for name in ("weights", "vae", "cache", "in all", "offload"))
     write_line("\n".join([head, f"  {'':<46}{names}", *rows]))
     write_line(json.dumps(answer))
     return DONE
@@ -128,6 +130,7 @@ def _memory(options: argparse.Namespace) -> int:
 
 def _load(options: argparse.Namespace, level: str) -> SongBloom:
     from songbloom.optimize.levels import optimize
+    from songbloom.optimize.offload import check_offload
     from songbloom.pipeline import SongBloom, choose_device, choose_dtype, load
 
     if options.model not in RANDOM:
@@ -138,12 +141,17 @@ def _load(options: argparse.Namespace, level: str) -> SongBloom:
             device=options.device,
             quantization=options.quantization,
             optimization_level=level,
+            offload=options.offload,
         )
     from songbloom.benchmark.models import random_model
 
     device = choose_device(options.device)
-    loaded = random_model(options.model, choose_dtype(options.dtype, device), device, options.quantization)
+    check_offload(options.offload, device)
+    dtype = choose_dtype(options.dtype, device)
+    loaded = random_model(options.model, dtype, device, options.quantization, offload=options.offload)
     optimize(loaded.net, level)
+    if loaded.turns is not None:
+        loaded.turns.watch()
     return SongBloom(options.model, loaded)
 
 

@@ -71,8 +71,9 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--optimization-level", choices=OPTIMIZATION_LEVELS, default="standard",
         help="aggressive compiles, which pays on long runs (default: %(default)s)")  # fmt: skip
     add("--eight-bit-cache", action="store_true", help="keep what the model remembers of a song in 8 bits")
+    add("--offload", action="store_true", help="on a small GPU: parts of the model take turns on it")
     add("--profile", choices=PROFILES, default="none",
-        help="auto: dtype, quantization and cache by the memory that is free (default: %(default)s)")  # fmt: skip
+        help="auto: all of these by the memory that is free (default: %(default)s)")  # fmt: skip
     add("--device", default="auto", help="auto, cuda, cuda:N, mps or cpu (default: %(default)s)")
     add("--cfg-coef", type=float, help="guidance, 0 to 5; 1 is none")
     add("--steps", type=int, help="diffusion steps, 10 to 100; fewer where the model allows it")
@@ -138,6 +139,7 @@ def _load(options: argparse.Namespace) -> SongBloom:
         quantization=options.quantization,
         optimization_level=options.optimization_level,
         eight_bit_cache=options.eight_bit_cache,
+        offload=options.offload,
         profile=options.profile,
     )
 
