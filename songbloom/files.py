@@ -63,6 +63,12 @@ def written_aside(path: str | os.PathLike[str], size: int | None = None) -> Iter
         raise
 
 
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed writer of :func:`written_aside` has left in a folder that nobody else writes to now."""
+    for part in folder.glob(".songbloom-*.part"):
+        part.unlink(missing_ok=True)
+
+
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file whole or not at all; raises OutputError as :func:`written_aside` does."""
     with written_aside(path, len(data)) as aside:

@@ -20,6 +20,7 @@ from songbloom.model.stft_vae import StftVaeConfig
 from songbloom.train import mini
 from songbloom.train.autoencoder import AutoencoderTraining, load_autoencoder, train_autoencoder
 from songbloom.train.encode import encode_corpus
+from songbloom.train.examples import SongStore
 from songbloom.train.sketch_tokenizer import probe, train_tokenizer
 from songbloom.train.trainer import TrainSettings
 
@@ -36,7 +37,7 @@ STAGES = {
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
-    parser = Parser(prog, "Train the bundled model. Every stage goes on where it was stopped.")
+    parser = Parser(prog, "Train the bundled model. Every stage but `tokenizer` goes on where it was stopped.")
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
     added = {name: stages.add_parser(name, help=about, description=about) for name, about in STAGES.items()}
     _folders(added["autoencoder"], corpus="songs of `songbloom corpus`", run="folder for weights, state and log")
@@ -49,7 +50,9 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     _folders(added["songs"], store="encoded songs", run="folder for weights, state and log")
     _folders(added["export"], run="the run of `songs`", autoencoder="its run", output="folder for the release")
     added["export"].add_argument("--tokenizer", type=Path, metavar="DIR", help="its run, to come along")
-    _folders(added["curves"], run="the run of any stage", output="the picture: .svg, .png or .pdf")
+    _folders(added["curves"], run="the run of any stage")
+    picture = "the picture: .svg, .png or .pdf"
+    added["curves"].add_argument("--output", type=Path, required=True, metavar="FILE", help=picture)
     _folders(added["all"], output="folder for corpus, runs and release")
     add = added["all"].add_argument
     add("--minutes", type=float, required=True, help="of training altogether")
@@ -66,11 +69,18 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--device", default="cpu", help="(default: %(default)s)")
     add("--fresh", action="store_true", help="ignore a state left by an earlier run")
     add("--initial-weights", type=Path, metavar="DIR", help="exported weights to start from")
-    add("--network", type=json.loads, default={}, metavar="JSON", help="sizes of the network that differ")
+    add("--network", type=_object, default={}, metavar="JSON", help="sizes of the network that differ")
     for stage in added.values():
         stage.add_argument("--threads", type=int, help="of the CPU (default: torch's)")
         stage.set_defaults(log_level=logging.INFO)
     return parser
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON object, such as '{{\"channels\": 128}}'")
+    return value
 
 
 def _folders(parser: argparse.ArgumentParser, **folders: str) -> None:
@@ -82,16 +92,17 @@ def _settings(parser: argparse.ArgumentParser, kind: type) -> None:
     """An option for every field of the dataclass ``kind``."""
     types = get_type_hints(kind)
     for field in fields(kind):
-        required = field.default is MISSING
+        required, option = field.default is MISSING, f"--{field.name.replace('_', '-')}"
+        about = field.metadata["about"]
         if types[field.name] is bool:
-            parser.add_argument(f"--{field.name.replace('_', '-')}", action="store_true")
+            parser.add_argument(option, action="store_true", help=about)
             continue
         parser.add_argument(
-            f"--{field.name.replace('_', '-')}",
+            option,
             type=types[field.name],
             required=required,
             default=None if required else field.default,
-            help=f"{types[field.name].__name__}" + ("" if required else f" (default: {field.default})"),
+            help=about if required else f"{about} (default: {field.default})".strip(),
         )
 
 
@@ -106,10 +117,16 @@ def run(options: argparse.Namespace) -> int:
         torch.set_num_threads(options.threads)
     for name in _READ[options.stage]:
         folder = getattr(options, name)
-        if not folder.is_dir():
+        if folder is not None and not folder.is_dir():
             raise InvalidInput(name, str(folder), "there is no such folder; run the stage that makes it first")
-    if "LOCAL_RANK" in os.environ and not dist.is_initialized():  # started by torchrun
-        dist.init_process_group("gloo")
+    if "LOCAL_RANK" in os.environ:  # started by torchrun
+        if options.stage not in ("labels", "songs"):
+            remedy = "is of one process; start `labels` and `songs` alone with torchrun"
+            raise InvalidInput("stage", options.stage, remedy)
+        if options.device == "cuda":
+            options.device = f"cuda:{os.environ['LOCAL_RANK']}"
+        if not dist.is_initialized():
+            dist.init_process_group("gloo")
     return _RUN[options.stage](options)
 
 
@@ -119,7 +136,6 @@ def _autoencoder(options: argparse.Namespace) -> int:
         options.corpus,
         options.run,
         minutes=options.minutes,
-        threads=torch.get_num_threads(),
         resume=not options.fresh,
         training=AutoencoderTraining(**_chosen(AutoencoderTraining, options)),
         device=options.device,
@@ -148,6 +164,8 @@ def _encode(options: argparse.Namespace) -> int:
 
 
 def _tokenizer(options: argparse.Namespace) -> int:
+    if options.held_out is not None:
+        SongStore(options.held_out)  # that there are songs is seen before any work
     tokenizer = train_tokenizer(options.store, options.run, steps=options.steps)
     if options.held_out is not None:
         write_line(json.dumps(probe(tokenizer, options.held_out)))
@@ -191,12 +209,12 @@ def _all(options: argparse.Namespace) -> int:
 
 
 _READ = {
-    "autoencoder": ("corpus",),
+    "autoencoder": ("corpus", "initial_weights"),
     "labels": (),
     "encode": ("corpus", "autoencoder"),
-    "tokenizer": ("store",),
+    "tokenizer": ("store", "held_out"),
     "songs": ("store",),
-    "export": ("run", "autoencoder"),
+    "export": ("run", "autoencoder", "tokenizer"),
     "curves": ("run",),
     "all": (),
 }

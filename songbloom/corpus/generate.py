@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import json
 import logging
 import math
@@ -25,7 +26,7 @@ from songbloom.errors import InvalidInput, OutputError
 
 logger = logging.getLogger(__name__)
 
-MANIFEST = "manifest.jsonl"
+MANIFEST, CORPUS = "manifest.jsonl", "corpus.json"
 SONGS_PER_SEED = 1_000_000
 BATCH = 8
 
@@ -69,9 +70,10 @@ def write_corpus(
     """
     if (hours is None) == (n_songs is None):
         raise InvalidInput("hours", hours, "give either hours or n_songs.")
-    wanted = hours * 3600 if hours is not None else float(n_songs or 0)
-    if not 0 < wanted < math.inf:
-        raise InvalidInput("hours" if hours is not None else "n_songs", wanted, "must be above 0.")
+    name, given = ("songs", n_songs) if hours is None else ("hours", hours)
+    if given is None or not 0 < given < math.inf:
+        raise InvalidInput(name, given, "must be above 0.")
+    wanted = float(given) if hours is None else given * 3600
     if workers < 1:
         raise InvalidInput("workers", workers, "must be 1 or more.")
     settings = settings or CorpusSettings()
@@ -81,7 +83,7 @@ def write_corpus(
         _claim(root, seed, settings)
     except OSError as error:
         raise OutputError(f"Cannot write the corpus to {root}: {error}") from error
-    rows = {row["number"]: row for row in _read_manifest(root)}
+    rows = {row["number"]: row for row in read_manifest(root)}
     with _runner(workers, root, seed, settings) as run:
         _produce(root, rows, wanted, hours is not None, run)
     return len(rows)
@@ -159,7 +161,7 @@ def _write_song(studio: Studio, root: Path, seed: int, settings: CorpusSettings,
     }
 
 
-def _read_manifest(root: Path) -> Iterator[dict[str, Any]]:
+def read_manifest(root: Path) -> Iterator[dict[str, Any]]:
     """Rows of finished songs; a line cut by a crash is dropped from the file, its song is made again."""
     path = root / MANIFEST
     if not path.exists():
@@ -176,14 +178,24 @@ def _read_manifest(root: Path) -> Iterator[dict[str, Any]]:
     aside.replace(path)
 
 
+def corpus_name(folder: Path) -> str:
+    """A name for the songs of a folder that another corpus does not share: its own, with what it holds or where it is.
+
+    Folders of the same seed and settings hold the same songs.
+    """
+    described = folder / CORPUS
+    told = described.read_bytes() if described.is_file() else os.fsencode(folder.resolve())
+    return f"{folder.resolve().name}-{hashlib.sha256(told).hexdigest()[:8]}"
+
+
 def _claim(root: Path, seed: int, settings: CorpusSettings) -> None:
     """Write what the folder holds, or check that it holds the same."""
     described = json.loads(json.dumps({"seed": seed, **asdict(settings)}))
-    path = root / "corpus.json"
+    path = root / CORPUS
     if path.exists():
         if json.loads(path.read_text(encoding="utf-8")) != described:
             raise InvalidInput("folder", str(root), "holds a corpus of other settings; choose another folder.")
         return
-    aside = root / ".corpus.json"
+    aside = root / f".{CORPUS}"
     aside.write_text(json.dumps(described, indent=1), encoding="utf-8")
     aside.replace(path)

@@ -1,7 +1,8 @@
-"""The songs a model is evaluated on: words, melodies and style clips that no training song has.
+"""The songs a model is evaluated on: lyrics, melodies and style clips that no training song has.
 
 The first songs sing the lyrics of ``held_out_lyrics.txt``, which make sense, so that a speech recogniser can tell how
-many of their words are understood. The songs after them sing held-out words in a random order.
+many of their words are understood; most of these words are sung in training songs too, in other lines. The songs after
+them sing words kept out of training in a random order, which no recogniser could tell: their words are not heard.
 """
 
 from __future__ import annotations

@@ -60,9 +60,13 @@ class SungForm:
         phones = phones_of(codes)
         self._voiced = phones >= 0
         self._starts = np.flatnonzero(self._voiced & (np.diff(phones, prepend=-1) != 0))
-        written = [(phone, number) for number, section in enumerate(sections) for phone in section.phones]
+        written = [
+            (phone, (number, place))
+            for number, section in enumerate(sections)
+            for place, phone in enumerate(section.phones)
+        ]
         kept = [at for at, (phone, _) in enumerate(written) if at == 0 or phone != written[at - 1][0]]
-        self._section_of = [written[at][1] for at in kept]
+        self._place_of = [written[at][1] for at in kept]  # section, and place in it
         self._found = align([int(phones[start]) for start in self._starts], [written[at][0] for at in kept])
 
     def instrumentals_hold(self, seconds_per_tag: float) -> bool | None:
@@ -90,8 +94,8 @@ class SungForm:
 
     def _frames(self, sections: range) -> list[int]:
         """First frames of the phones found of some sections, in order."""
-        pairs = zip(self._found, self._section_of, strict=True)
-        return [int(self._starts[found]) for found, section in pairs if found >= 0 and section in sections]
+        pairs = zip(self._found, self._place_of, strict=True)
+        return [int(self._starts[found]) for found, (section, _) in pairs if found >= 0 and section in sections]
 
     def chorus_kept(self) -> float | None:
         """How alike repeated choruses are sung: of the phones both have, the share on the same note. None without."""
@@ -111,9 +115,12 @@ class SungForm:
 
     def _notes(self, number: int) -> dict[int, int]:
         """Notes of a section's phones, by their place in it, of those that were found."""
-        places = [at for at, section in enumerate(self._section_of) if section == number]
-        notes = pitches_of(self._codes)
-        return {k: int(notes[self._starts[self._found[at]]]) for k, at in enumerate(places) if self._found[at] >= 0}
+        notes, pairs = pitches_of(self._codes), zip(self._found, self._place_of, strict=True)
+        return {
+            place: int(notes[self._starts[found]])
+            for found, (section, place) in pairs
+            if section == number and found >= 0
+        }
 
 
 def longest_run(flags: NDArray[np.bool_]) -> int:

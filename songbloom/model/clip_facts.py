@@ -57,6 +57,16 @@ class ClipFacts(nn.Module):
         """The same for the refiner, [D]."""
         return self.timbre_projection(self(facts))
 
+    @property
+    def readers(self) -> list[nn.Parameter]:
+        """Weights of the readers, which are fitted apart from all other training (:mod:`songbloom.train.readers`)."""
+        return [*self.band.parameters(), *self.key.parameters()]
+
+    @property
+    def measured(self) -> bool:
+        """Whether the readers' inputs are known, as they are once the readers have been trained."""
+        return bool((self.deviation != 1).any())
+
     @staticmethod
     def statistics(clips: Sequence[Tensor]) -> Tensor:
         """Mean and deviation of clips' latents, each [L, F]: [B, 2 L]."""

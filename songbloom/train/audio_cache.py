@@ -10,6 +10,7 @@ import soundfile
 import torch
 from torch import Tensor
 
+from songbloom.corpus.generate import corpus_name
 from songbloom.errors import InvalidInput
 from songbloom.files import write_json
 
@@ -32,28 +33,37 @@ class AudioCache:
         """Append the songs ``*.flac`` of `corpus` that the cache does not hold yet.
 
         Raises:
-            InvalidInput: if there is no song at all, or one has another sample rate or channel count.
+            InvalidInput: if there is no song at all, or one cannot be read or has another sample rate or channel count.
         """
-        known = {song["name"] for song in self.songs}
-        new = [path for path in sorted(corpus.rglob("*.flac")) if str(path.relative_to(corpus)) not in known]
+        name = corpus_name(corpus)
+        known = {(song.get("corpus", name), song["name"]) for song in self.songs}
+        found = (path for path in sorted(corpus.rglob("*.flac")) if not path.name.startswith("."))
+        new = [path for path in found if (name, str(path.relative_to(corpus))) not in known]
+        if not self.songs and not new:
+            raise InvalidInput("corpus", str(corpus), "holds no *.flac songs; make some with `songbloom corpus`.")
         end = sum(song["length"] for song in self.songs)
         with self._samples.open("r+b" if self._samples.exists() else "wb") as out:
             out.seek(end * self.channels * 2)  # over a song whose copying was interrupted
             for path in new:
-                audio, rate = soundfile.read(path, dtype="int16", always_2d=True)
-                if rate != self.sample_rate or audio.shape[1] != self.channels:
-                    found = f"{rate} Hz and {audio.shape[1]} channels"
-                    expected = f"expected {self.sample_rate} Hz and {self.channels} channels"
-                    raise InvalidInput("corpus", str(path), f"{expected}, found {found}.")
+                audio = self._decoded(path)
                 out.write(audio.tobytes())
-                name = str(path.relative_to(corpus))
-                self.songs.append({"name": name, "start": end, "length": len(audio), "held_out": _held_out(path)})
+                place = {"corpus": name, "name": str(path.relative_to(corpus)), "start": end, "length": len(audio)}
+                self.songs.append(place | {"held_out": _held_out(path)})
                 end += len(audio)
             out.truncate()
-        if not self.songs:
-            raise InvalidInput("corpus", str(corpus), "holds no *.flac songs; make some with `songbloom corpus`.")
         write_json(self._index, self.songs)
         self._map = np.memmap(self._samples, dtype=np.int16, mode="r").reshape(-1, self.channels)
+
+    def _decoded(self, path: Path) -> np.ndarray:
+        try:
+            audio, rate = soundfile.read(path, dtype="int16", always_2d=True)
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise InvalidInput("corpus", str(path), f"cannot be read ({error}); remove it or make it anew.") from error
+        if rate != self.sample_rate or audio.shape[1] != self.channels:
+            found = f"{rate} Hz and {audio.shape[1]} channels"
+            expected = f"expected {self.sample_rate} Hz and {self.channels} channels"
+            raise InvalidInput("corpus", str(path), f"{expected}, found {found}.")
+        return audio
 
     def length(self, song: int) -> int:
         """Samples of a song."""

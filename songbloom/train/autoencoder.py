@@ -1,4 +1,4 @@
-"""Train the bundled model's autoencoder: `python -m songbloom.train.autoencoder --corpus DIR --run DIR`.
+"""Train the bundled model's autoencoder, `songbloom train autoencoder`.
 
 The encoder is fitted in seconds and never changes afterwards (the run folder then holds ``encoder.json``),
 so latents of any snapshot of a run are latents of all its snapshots; only the decoder goes on training.
@@ -6,7 +6,6 @@ so latents of any snapshot of a run are latents of all its snapshots; only the d
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import math
@@ -14,16 +13,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from songbloom.checkpoints.load import VAE
 from songbloom.checkpoints.tensor_files import write_safetensors
-from songbloom.errors import InvalidInput
-from songbloom.files import write_json, written_aside
+from songbloom.errors import CheckpointError, InvalidInput
+from songbloom.files import remove_parts, write_json, written_aside
 from songbloom.model.stft_vae import StftVae, StftVaeConfig
+from songbloom.pipeline import choose_device
 from songbloom.train.audio_cache import AudioCache
 from songbloom.train.losses_audio import (
     MultiResolutionMelLoss,
@@ -31,6 +34,8 @@ from songbloom.train.losses_audio import (
     scale_invariant_sdr,
     spectrum_loss,
 )
+from songbloom.train.run_log import forget_later
+from songbloom.train.settings import check_settings, setting
 
 logger = logging.getLogger(__name__)
 
@@ -39,34 +44,36 @@ logger = logging.getLogger(__name__)
 class AutoencoderTraining:
     """How to train; the sizes of the network are `StftVaeConfig`'s."""
 
-    batch_size: int = 4
-    segment_latents: int = 12
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 2e-5
-    weight_decay: float = 1e-3
-    warmup_steps: int = 50
-    ema_decay: float = 0.998
-    whitening: float = 0.3
-    fit_hours: float = 1.5  # of audio the encoder is fitted to
-    latent_noise: float = 0.12  # largest RMS added to latents, so that the decoder forgives a generator's errors
-    resolutions_per_step: int = 2
-    phase_rounds: int = 0  # rounds of Griffin-Lim inside the training graph
-    log_mel_weight: float = 1.0
-    root_magnitude_weight: float = 10.0
-    spectrum_weight: float = 1.0
-    turn_weight: float = 0.2
-    held_out_songs: int = 4
-    log_steps: int = 50
-    export_minutes: float = 3.0
-    precision: str = "auto"  # bfloat16 where the processor computes in it, float32 elsewhere
-    seed: int = 0
+    batch_size: int = setting(4, "segments of a step", least=1)
+    segment_latents: int = setting(12, "latents of a segment", least=1)
+    learning_rate: float = setting(1e-3, above=0)
+    final_learning_rate: float = setting(2e-5, least=0)
+    weight_decay: float = setting(1e-3, least=0)
+    warmup_steps: int = setting(50, "over which the rate rises", least=1)
+    ema_decay: float = setting(0.998, "how much of the averaged weights stays at each step", least=0, most=1)
+    whitening: float = setting(0.3, least=0, most=1)
+    fit_hours: float = setting(1.5, "of audio the encoder is fitted to", above=0)
+    latent_noise: float = setting(
+        0.12, "largest RMS added to latents, so that the decoder forgives a generator's errors", least=0
+    )
+    resolutions_per_step: int = setting(2, "of the spectra compared in a step", least=1)
+    phase_rounds: int = setting(0, "rounds of Griffin-Lim inside the training graph", least=0)
+    log_mel_weight: float = setting(1.0, least=0)
+    root_magnitude_weight: float = setting(10.0, least=0)
+    spectrum_weight: float = setting(1.0, least=0)
+    turn_weight: float = setting(0.2, least=0)
+    held_out_songs: int = setting(4, "to measure on", least=0)
+    log_steps: int = setting(50, "between two rows of the log", least=1)
+    export_minutes: float = setting(3.0, "between states to resume from", above=0)
+    precision: str = setting(
+        "auto",
+        "auto is bfloat16 where the processor computes in it, else float32",
+        among=("auto", "float32", "bfloat16"),
+    )
+    seed: int = setting(0, least=0)
 
     def __post_init__(self) -> None:
-        if self.precision not in ("auto", "float32", "bfloat16"):
-            raise InvalidInput("precision", self.precision, "must be auto, float32 or bfloat16.")
-        for name in ("batch_size", "segment_latents", "resolutions_per_step", "log_steps"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(name, getattr(self, name), "must be at least 1.")
+        check_settings(self)
 
     def uses_bfloat16(self, device: torch.device) -> bool:
         """Emulated bfloat16 is several times slower than float32, so "auto" takes it only from hardware."""
@@ -101,10 +108,15 @@ class TrainingState:
             torch.save(content, aside)
 
     def load(self, path: Path) -> None:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        self.model.load_state_dict(content["model"])
-        self.ema.load_state_dict(content["ema"])
-        self.optimizer.load_state_dict(content["optimizer"])
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+            self.model.load_state_dict(content["model"])
+            self.ema.load_state_dict(content["ema"])
+            self.optimizer.load_state_dict(content["optimizer"])
+        except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            remedy = "go on with the network it was begun with, take another folder, or begin anew with --fresh"
+            raise CheckpointError(f"{path} is not of such a run ({reason}); {remedy}") from error
         self.generator.set_state(content["generator"])
         self.step, self.seconds = content["step"], content["seconds"]
 
@@ -117,11 +129,22 @@ def save_autoencoder(model: StftVae, folder: Path) -> None:
 
 
 def load_autoencoder(folder: Path) -> StftVae:
-    """The `StftVae` that `save_autoencoder` wrote, in float32 and evaluation mode."""
-    values = json.loads((folder / "config.json").read_text())
-    values.pop("kind")
-    model = StftVae(StftVaeConfig.from_dict(values))
-    model.load_state_dict({k: v.float() for k, v in load_file(folder / "ema.safetensors").items()})
+    """The `StftVae` that `save_autoencoder` wrote, or that of a release, in float32 and evaluation mode.
+
+    Raises:
+        InvalidInput: the folder holds none.
+    """
+    weights = folder / VAE if (folder / VAE).is_file() else folder / "ema.safetensors"
+    try:
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        values = dict(values.get("vae", values))
+        values.pop("kind")
+        model = StftVae(StftVaeConfig.from_dict(values))
+        model.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        remedy = f"holds no autoencoder ({reason}); name the run of `songbloom train autoencoder`, or a release"
+        raise InvalidInput("autoencoder", str(folder), remedy) from error
     return model.eval()
 
 
@@ -255,7 +278,6 @@ def train_autoencoder(
     run_folder: Path | str,
     *,
     minutes: float,
-    threads: int = 1,
     resume: bool = True,
     training: AutoencoderTraining | None = None,
     device: str = "cpu",
@@ -271,20 +293,21 @@ def train_autoencoder(
         corpus_folder: songs ``*.flac`` of the config's sample rate, with ``*.json`` beside them.
         run_folder: made if missing.
         minutes: of training time, earlier runs in the folder included; the learning rate falls over it.
-        threads: of the CPU.
         resume: go on from ``state.pt`` if there is one; otherwise start over.
         initial_weights: folder of exported weights to start from where there is no state to resume.
     Returns:
         The path of the exported weights.
     Raises:
-        InvalidInput: for an empty corpus or songs of another format.
+        InvalidInput: for an empty corpus, songs of another format, or a device that is not there.
+        CheckpointError: the folder's state is of a run with another network.
     """
     training = training or AutoencoderTraining()
     if not 0 < minutes < math.inf:
         raise InvalidInput("minutes", minutes, "must be above 0.")
-    torch.set_num_threads(threads)
+    chosen = choose_device(device)
     run = Path(run_folder)
     run.mkdir(parents=True, exist_ok=True)
+    remove_parts(run)
     cache = AudioCache(run, config.sample_rate, config.audio_channels)
     cache.add_folder(Path(corpus_folder))
     held_out, songs = cache.split(training.held_out_songs)
@@ -293,8 +316,8 @@ def train_autoencoder(
     model, ema = StftVae(config), StftVae(config)
     if initial_weights is not None:
         model.load_state_dict(load_autoencoder(initial_weights).state_dict())
-    model.to(device)
-    ema.to(device)
+    model.to(chosen)
+    ema.to(chosen)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=training.learning_rate, betas=(0.9, 0.98), weight_decay=training.weight_decay
     )
@@ -306,6 +329,7 @@ def train_autoencoder(
             fit_encoder(model, cache, songs, training, run)
         ema.load_state_dict(model.state_dict())
         save_autoencoder(ema, run)
+    forget_later(run / "log.jsonl", state.step)
     write_json(run / "training.json", {"minutes": minutes, **asdict(training)})
     _run_steps(state, cache, songs, held_out, training, run, minutes)
     return run / "ema.safetensors"
@@ -358,33 +382,3 @@ def _export(log: Any, state: TrainingState, cache: AudioCache, held_out: list[in
     save_autoencoder(state.ema, run)
     state.save(run / "state.pt")
     _log(log, state, measure(state.ema, cache, held_out))
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m songbloom.train.autoencoder", description=__doc__)
-    parser.add_argument("--corpus", type=Path, required=True, help="folder of songs (*.flac)")
-    parser.add_argument("--run", type=Path, required=True, help="folder for weights, state and log")
-    parser.add_argument("--minutes", type=float, default=40.0, help="training time, earlier runs included")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--fresh", action="store_true", help="ignore a state left by an earlier run")
-    parser.add_argument("--initial-weights", type=Path, help="folder of exported weights to go on from")
-    parser.add_argument("--network", type=json.loads, default={}, help="JSON object of StftVaeConfig options")
-    parser.add_argument("--training", type=json.loads, default={}, help="JSON object of AutoencoderTraining options")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train_autoencoder(
-        StftVaeConfig.from_dict(options.network),
-        options.corpus,
-        options.run,
-        minutes=options.minutes,
-        threads=options.threads,
-        resume=not options.fresh,
-        training=AutoencoderTraining(**options.training),
-        device=options.device,
-        initial_weights=options.initial_weights,
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from songbloom.errors import InvalidInput
 from songbloom.pictures import drawing
+from songbloom.train.run_log import read_log
 
 SMOOTHING = 0.9  # weight of the past in the line drawn over the raw values
 
@@ -18,10 +18,9 @@ def draw_curves(run: Path, output: Path) -> Path:
         InvalidInput: the run has no log.
         NotAvailable: matplotlib, of the extra ``train``, is missing.
     """
-    path = run / "log.jsonl"
-    if not path.is_file():
-        raise InvalidInput("run", str(run), "has no log.jsonl; train it first")
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = read_log(run / "log.jsonl")
+    if not rows:
+        raise InvalidInput("run", str(run), "has no log.jsonl, or nothing in it yet; train it first")
     names = [n for n in dict.fromkeys(key for row in rows for key in row) if n not in ("step", "minutes", "done")]
     with drawing(output, len(names), figsize=(8, 1.6 * len(names))) as (_, axes):
         for axis, name in zip(axes, names, strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,12 +12,15 @@ from torch.nn import functional as F
 from songbloom.audio import read
 from songbloom.audio.key import clip_chroma
 from songbloom.corpus.facts import facts_of
+from songbloom.corpus.generate import MANIFEST, corpus_name, read_manifest
 from songbloom.corpus.score import Score
-from songbloom.files import written_aside
+from songbloom.errors import InvalidInput
+from songbloom.files import remove_parts, written_aside
 from songbloom.model.vae import Vae
-from songbloom.train.examples import example_from_score
+from songbloom.train.examples import example_from_score, read_index, write_index
 
 CLIP_S = 10
+ENCODER = "encoder.npy"  # what a second of noise is to the store's autoencoder
 
 
 @torch.no_grad()
@@ -62,20 +64,42 @@ def encode_corpus(
     """Encode the songs of ``corpus`` that ``store`` does not have yet; returns how many it now holds.
 
     ``store`` gets one ``.npz`` a song, and ``index.jsonl`` with each song's file and pair.
+
+    Raises:
+        InvalidInput: the corpus has no songs, or the store was encoded with another autoencoder.
     """
+    if not (corpus / MANIFEST).is_file():
+        raise InvalidInput("corpus", str(corpus), f"has no {MANIFEST}; make songs with `songbloom corpus`")
+    rows, name = list(read_manifest(corpus)), corpus_name(corpus)
     store.mkdir(parents=True, exist_ok=True)
-    rows = [json.loads(line) for line in (corpus / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
-    done = 0
+    remove_parts(store)
+    _claim(store, vae, device)
+    index = read_index(store)
     for done, row in enumerate(rows, start=1):
-        target = store / f"{corpus.name}-{row['number']:06d}.npz"
-        if target.exists():
-            continue
-        score = Score.from_json((corpus / row["score"]).read_text(encoding="utf-8"))
-        arrays = encode_song(vae, corpus / row["audio"], score, block_size, device)
-        with written_aside(target) as aside, aside.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        with (store / "index.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"file": target.name, "pair": f"{corpus.name}-{row['pair']}"}) + "\n")
+        target = store / f"{name}-{row['number']:06d}.npz"
+        if not target.exists():
+            score = Score.from_json((corpus / row["score"]).read_text(encoding="utf-8"))
+            arrays = encode_song(vae, corpus / row["audio"], score, block_size, device)
+            with written_aside(target) as aside, aside.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+        if target.name not in index:
+            index[target.name] = f"{name}-{row['pair']}"
+            write_index(store, index)
         if progress is not None:
             progress(done, len(rows))
-    return done
+    return len(index)
+
+
+@torch.no_grad()
+def _claim(store: Path, vae: Vae, device: str) -> None:
+    """Note how the store's autoencoder encodes, or see that this one encodes alike."""
+    noise = torch.randn(1, vae.audio_channels, vae.sample_rate, generator=torch.Generator().manual_seed(0))
+    latents = vae.encode(0.1 * noise.to(device))[0][0].cpu().numpy()
+    path = store / ENCODER
+    if not path.is_file():
+        with written_aside(path) as aside, aside.open("wb") as file:
+            np.save(file, latents)
+        return
+    before = np.load(path)
+    if before.shape != latents.shape or np.abs(before - latents).max() > 0.01 * np.abs(before).max():
+        raise InvalidInput("store", str(store), "was encoded with another autoencoder; choose another folder")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from songbloom.corpus.facts import facts_of
 from songbloom.corpus.labels import label_frames
 from songbloom.corpus.score import Score
 from songbloom.corpus.settings import CorpusSettings
+from songbloom.errors import InvalidInput
+from songbloom.files import write_bytes
 from songbloom.model.sketch_codes import REST, codes_from_labels
 
 
@@ -85,15 +88,38 @@ def batches(examples: Iterator[Example], *, budget: int, pool: int = 64) -> Iter
             yield groups[i]
 
 
+INDEX = "index.jsonl"
+
+
+def read_index(store: Path) -> dict[str, str]:
+    """The pair of each file of a store; nothing where there is no index, and not what a crash has cut."""
+    index: dict[str, str] = {}
+    for line in (store / INDEX).read_text(encoding="utf-8").splitlines() if (store / INDEX).is_file() else ():
+        with contextlib.suppress(ValueError):
+            row = json.loads(line)
+            index[row["file"]] = row["pair"]
+    return index
+
+
+def write_index(store: Path, index: Mapping[str, str]) -> None:
+    lines = (json.dumps({"file": file, "pair": pair}) + "\n" for file, pair in index.items())
+    write_bytes(store / INDEX, "".join(lines).encode())
+
+
 class SongStore:
-    """Encoded songs of a corpus: one ``.npz`` of latents (mean, float16) and labels a song, pairs share a card."""
+    """Encoded songs of a corpus: one ``.npz`` of latents (mean, float16) and labels a song, pairs share a card.
+
+    Raises:
+        InvalidInput: there are none.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.pairs: dict[str, list[Path]] = {}
-        for line in (folder / "index.jsonl").read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            self.pairs.setdefault(row["pair"], []).append(folder / row["file"])
+        for file, pair in read_index(folder).items():
+            self.pairs.setdefault(pair, []).append(folder / file)
+        if not self.pairs:
+            raise InvalidInput("store", str(folder), "holds no encoded songs; make some with `songbloom train encode`")
 
     def __len__(self) -> int:
         return sum(len(files) for files in self.pairs.values())

@@ -8,19 +8,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from itertools import count, cycle
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from songbloom.checkpoints.load import LoadedModel, save_native
 from songbloom.corpus.facts import COUNTS
 from songbloom.corpus.phones import PHONES, VOWELS
 from songbloom.corpus.timing import FRAME_S
+from songbloom.errors import InvalidInput
 from songbloom.model.config import InferenceDefaults, LyricsConfig, ModelConfig, NetConfig
 from songbloom.model.network import SongBloomNet
 from songbloom.model.predictive_refiner import PredictiveRefiner
@@ -70,6 +71,8 @@ def new_net(seed: int = 0) -> SongBloomNet:
     """A network with initial weights; token embedding and classifier start from the codes' meaning."""
     net = SongBloomNet(net_config())
     initialise(net, seed)
+    for parameter in net.facts.readers if net.facts is not None else ():
+        parameter.requires_grad_(False)
     std = net.config.init_std
     with torch.no_grad():
         for weight in (net.token_embedding.weight, net.get_parameter("classifier.2.weight")):
@@ -92,7 +95,7 @@ def _begin(
     trainer = Trainer(net, run, settings)
     if weights:
         trainer.start_from(weights)
-    if store is not None and net.facts is not None and not trainer.step:
+    if store is not None and net.facts is not None and not trainer.step and not net.facts.measured:
         fit_readers(net.facts, SongStore(store))
         trainer.restart_average()
     return trainer, count(settings.seed * 1_000_003 + trainer.step + 500_009 * trainer.rank)
@@ -112,6 +115,8 @@ def pretrain_labels(run: Path, settings: TrainSettings, weights: Path | None = N
 
 def train_songs(run: Path, settings: TrainSettings, store: Path, weights: Path | None = None) -> None:
     """Train the whole network on encoded songs (:class:`songbloom.train.examples.SongStore`).
+
+    The readers of clips are fitted to the store unless the weights to start from have fitted ones.
 
     One batch in three is composed labels without latents: words and melodies no stored song has, so that the
     language model does not learn the store's songs by heart. With ``settings.refiner_only`` there are none.
@@ -153,11 +158,12 @@ def model_config(vae: dict) -> ModelConfig:
         defaults=InferenceDefaults(
             cfg_coef=1.5,
             temperature=0.7,
-            diffusion_temperature=0.4,
+            diffusion_temperature=0.15,
             top_k=50,
             penalty_repeat=False,
-            steps=10,
+            steps=6,
             guidance="none",
+            solver="adams",
         ),
     )
 
@@ -170,10 +176,18 @@ def export(run: Path, autoencoder: Path, output: Path, tokenizer: Path | None = 
         autoencoder: folder of :func:`songbloom.train.autoencoder.train_autoencoder`.
         tokenizer: folder of :func:`songbloom.train.sketch_tokenizer.train_tokenizer`, if it is to come along.
         most_bytes: of one file of weights.
+
+    Raises:
+        InvalidInput: one of the folders does not hold what it should; nothing is written then.
     """
-    config = model_config(json.loads((autoencoder / "config.json").read_text(encoding="utf-8")))
+    vae = load_autoencoder(autoencoder)
+    config = model_config({"kind": "stft_vae", **vae.config.to_dict()})
     net = SongBloomNet(config.net)
-    net.load_state_dict(load_file(run / "ema.safetensors"))
-    save_native(output, LoadedModel(config, net.half(), load_autoencoder(autoencoder).half()), most_bytes)
-    if tokenizer is not None:
-        save_tokenizer(load_tokenizer(tokenizer), output)
+    try:
+        net.load_state_dict(load_file(run / "ema.safetensors"))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise InvalidInput("run", str(run), "holds no weights of `songbloom train songs`") from error
+    told = load_tokenizer(tokenizer) if tokenizer is not None else None
+    save_native(output, LoadedModel(config, net.half(), vae.half()), most_bytes)
+    if told is not None:
+        save_tokenizer(told, output)

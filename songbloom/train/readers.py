@@ -29,7 +29,7 @@ def fit_readers(facts: ClipFacts, store: SongStore, seed: int = 0) -> dict[str, 
     wanted = torch.from_numpy(np.stack([clip["facts"] for clip in clips]))[:, 1:]
     device = next(facts.parameters()).device
     inputs = (facts.statistics(latents).to(device), facts.turned(chroma).to(device), wanted.to(device))
-    readers = [*facts.band.parameters(), *facts.key.parameters()]
+    readers = facts.readers
     for parameter in readers:
         parameter.requires_grad_(True)
     facts.measure(*(x[learned] for x in inputs[:2]))

@@ -11,6 +11,7 @@ import torch
 from songbloom.corpus.generate import write_corpus
 from songbloom.errors import InvalidInput
 from songbloom.model.stft_vae import StftVaeConfig
+from songbloom.pipeline import choose_device
 from songbloom.train import mini
 from songbloom.train.autoencoder import load_autoencoder, train_autoencoder
 from songbloom.train.encode import encode_corpus
@@ -26,23 +27,24 @@ MOST_BYTES = 15 * 2**20  # of one file of the release, so that it can be carried
 def train_all(
     folder: Path, *, minutes: float, hours: float, device: str = "cpu", workers: int = 1, seed: int = 0
 ) -> Path:
-    """Corpus, autoencoder, labels, songs, release; every stage goes on where it was stopped.
+    """Corpus, autoencoder, labels, songs, release; every stage but the tokenizer goes on where it was stopped.
 
     Args:
         folder: receives ``corpus``, the runs, and ``release`` with the model in files of at most 15 MiB.
         minutes: of training altogether; making and encoding the corpus comes on top.
         hours: of songs to make.
-        device: to train on; songs are always made on the CPU.
+        device: to train on, as for :func:`songbloom.load`; songs are always made on the CPU.
         workers: processes that make songs.
 
     Returns:
         The folder of the release.
 
     Raises:
-        InvalidInput: minutes or hours are no amount.
+        InvalidInput: minutes or hours are no amount, or there is no such device.
     """
     if not 0 < minutes < math.inf:  # told before the corpus is made
         raise InvalidInput("minutes", minutes, "must be above 0.")
+    device = str(choose_device(device))
     corpus, autoencoder, labels = folder / "corpus", folder / "autoencoder", folder / "labels"
     store, tokenizer, songs, release = folder / "store", folder / "tokenizer", folder / "songs", folder / "release"
     dtype = "bfloat16" if torch.device(device).type == "cuda" else "float32"

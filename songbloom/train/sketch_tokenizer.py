@@ -15,12 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from songbloom.checkpoints.tensor_files import write_safetensors
 from songbloom.corpus.phones import PHONES
+from songbloom.errors import InvalidInput
 from songbloom.files import write_json
 from songbloom.model.sketch_codes import BEATS, CHORDS, LOWEST, PITCHES, REST, VOICED, phones_of, pitches_of
 from songbloom.train.examples import SongStore
@@ -119,9 +121,17 @@ def losses_of(scores: tuple[Tensor, ...], targets: tuple[Tensor, ...]) -> list[T
 def train_tokenizer(
     store: Path, run: Path, *, steps: int = 1500, batch: int = 8, frames: int = 128, rate: float = 2e-3, seed: int = 0
 ) -> SketchTokenizer:
-    """Train on an encoded corpus; writes ``tokenizer.safetensors`` and ``tokenizer.json`` into ``run``."""
+    """Train on an encoded corpus; writes ``tokenizer.safetensors`` and ``tokenizer.json`` into ``run``.
+
+    Raises:
+        InvalidInput: no steps, or no song of the store is as long as ``frames``.
+    """
+    if steps < 1:
+        raise InvalidInput("steps", steps, "must be 1 or more")
     torch.manual_seed(seed)
     songs = SongStore(store)
+    if all(np.load(file)["tokens"].size < frames for files in songs.pairs.values() for file in files):
+        raise InvalidInput("store", str(store), f"has no song of {frames} frames or more; encode longer ones")
     tokenizer = SketchTokenizer(TokenizerConfig())
     optimizer = torch.optim.AdamW(tokenizer.parameters(), lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
@@ -146,10 +156,17 @@ def save_tokenizer(tokenizer: SketchTokenizer, folder: Path) -> None:
 
 
 def load_tokenizer(folder: Path) -> SketchTokenizer:
-    """The tokenizer :func:`save_tokenizer` wrote, in float32."""
-    config = TokenizerConfig(**json.loads((folder / "tokenizer.json").read_text(encoding="utf-8")))
-    tokenizer = SketchTokenizer(config)
-    tokenizer.load_state_dict({n: t.float() for n, t in load_file(folder / "tokenizer.safetensors").items()})
+    """The tokenizer :func:`save_tokenizer` wrote, in float32.
+
+    Raises:
+        InvalidInput: the folder holds none.
+    """
+    try:
+        config = TokenizerConfig(**json.loads((folder / "tokenizer.json").read_text(encoding="utf-8")))
+        tokenizer = SketchTokenizer(config)
+        tokenizer.load_state_dict({n: t.float() for n, t in load_file(folder / "tokenizer.safetensors").items()})
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        raise InvalidInput("tokenizer", str(folder), "holds no run of `songbloom train tokenizer`") from error
     return tokenizer.eval()
 
 
@@ -157,7 +174,7 @@ def load_tokenizer(folder: Path) -> SketchTokenizer:
 def probe(tokenizer: SketchTokenizer, store: Path) -> dict[str, float]:
     """Share of frames told right, over songs not trained on: phone, pitch, chord, beat, and the whole token."""
     right, known = np.zeros(5), np.zeros(5)
-    for path in sorted(store.glob("*.npz")):
+    for path in (file for files in SongStore(store).pairs.values() for file in files):
         data = np.load(path)
         tokens = data["tokens"].astype(np.int64)
         scores = tokenizer(torch.from_numpy(data["latents"].astype(np.float32))[None])
@@ -169,4 +186,5 @@ def probe(tokenizer: SketchTokenizer, store: Path) -> dict[str, float]:
         kept = tokens < REST
         right[4] += int((codes == tokens)[kept].sum())
         known[4] += int(kept.sum())
-    return dict(zip(("phone", "pitch", "chord", "beat", "token"), np.round(right / known, 4).tolist(), strict=True))
+    shares = np.round(right / np.maximum(known, 1), 4).tolist()
+    return dict(zip(("phone", "pitch", "chord", "beat", "token"), shares, strict=True))

@@ -6,57 +6,76 @@ import json
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import torch.distributed as dist
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from songbloom.checkpoints.tensor_files import write_safetensors
+from songbloom.checkpoints.load import NET
+from songbloom.checkpoints.tensor_files import open_safetensors, write_safetensors
 from songbloom.corpus.facts import bar_frames
-from songbloom.files import written_aside
+from songbloom.errors import CheckpointError, InvalidInput
+from songbloom.files import remove_parts, written_aside
 from songbloom.generate.cues import Cues
 from songbloom.generate.lyric_path import LyricPath
 from songbloom.model.network import SongBloomNet
 from songbloom.model.predictive_refiner import PredictiveRefiner
+from songbloom.pipeline import choose_device
 from songbloom.train.attention_guide import CURRENT_LAYER, NEXT_LAYER, AttentionProbe
 from songbloom.train.examples import Example, stack_latents, stack_tokens
 from songbloom.train.objective import training_forward
+from songbloom.train.run_log import forget_later
+from songbloom.train.settings import check_settings, setting
 
 log = logging.getLogger(__name__)
+
+LOG_S = 20.0  # of training between two rows of the log
+MOST_LOST = 50  # steps in a row without finite gradients
 
 
 @dataclass(frozen=True)
 class TrainSettings:
     """Recipe of a run. Losses: tokens + ``flow_weight`` * (flow + prediction) + ``guide_weight`` * guided attention."""
 
-    minutes: float
-    learning_rate: float = 2e-3
-    warmup_steps: int = 100
-    decay_from: float = 0.6  # share of the run after which the rate falls linearly to 5 %
-    weight_decay: float = 0.02
-    batch_positions: int = 3000
-    flow_blocks: int = 48  # blocks a step the refiner learns from, 0 for labels alone
-    flow_draws: int = 1  # noises and times each of them is seen with in a step; 0 trains a prediction alone
-    flow_weight: float = 0.5
-    refiner_only: bool = False  # leave the language model and its conditions as they are
-    guide_weight: float = 0.3
-    unconditional: float = 0.1  # share of songs without any condition
-    no_style: float = 0.1
-    flow_null: float = 0.1  # share of blocks without h and s
-    history_noise: float = 0.1
-    history_drop: float = 0.0  # share of blocks painted without the one before: style then comes from the clip alone
-    ema: float = 0.999
-    seed: int = 0
-    device: str = "cpu"
-    dtype: str = "float32"  # float16 and bfloat16 are autocast; weights stay float32
-    gradient_accumulation: int = 1
-    gradient_checkpointing: bool = False  # recompute the language model's layers going back: less memory, slower
-    checkpoint_minutes: float = 3.0
+    minutes: float = setting(about="of training, earlier runs in the folder included", above=0)
+    learning_rate: float = setting(2e-3, above=0)
+    warmup_steps: int = setting(100, "over which the rate rises", least=1)
+    decay_from: float = setting(0.6, "share of the run after which the rate falls linearly to 5 %%", least=0, most=1)
+    weight_decay: float = setting(0.02, least=0)
+    batch_positions: int = setting(3000, "of the language model in a batch, with padding", least=1)
+    flow_blocks: int = setting(48, "blocks a step the refiner learns from; 0 for labels alone", least=0)
+    flow_draws: int = setting(1, "noises and times each of them is seen with; 0 trains a prediction alone", least=0)
+    flow_weight: float = setting(0.5, "of the refiner's losses", least=0)
+    refiner_only: bool = setting(False, "leave the language model and its conditions as they are")
+    guide_weight: float = setting(0.3, "of the loss that guides attention to the lyrics", least=0)
+    unconditional: float = setting(0.1, "share of songs without any condition", least=0, most=1)
+    no_style: float = setting(0.1, "share of songs without a clip", least=0, most=1)
+    flow_null: float = setting(0.1, "share of blocks without h and s", least=0, most=1)
+    history_noise: float = setting(0.1, "deviation of the noise on the block before", least=0)
+    history_drop: float = setting(
+        0.0, "share of blocks painted without the one before: style then comes from the clip alone", least=0, most=1
+    )
+    ema: float = setting(0.999, "how much of the averaged weights stays at each step", least=0, most=1)
+    seed: int = setting(0, least=0)
+    device: str = setting("cpu", "auto, cuda, cuda:N, mps or cpu")
+    dtype: str = setting(
+        "float32", "float32, or bfloat16 for autocast; weights stay float32", among=("float32", "bfloat16")
+    )
+    gradient_accumulation: int = setting(1, "batches of a step", least=1)
+    gradient_checkpointing: bool = setting(
+        False, "recompute the language model's layers going back: less memory, slower"
+    )
+    checkpoint_minutes: float = setting(3.0, "between states to resume from", above=0)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        choose_device(self.device)
 
 
 class Trainer:
@@ -67,8 +86,8 @@ class Trainer:
     """
 
     def __init__(self, net: SongBloomNet, run: Path, settings: TrainSettings) -> None:
-        self.net, self.run, self.settings = net.to(settings.device), run, settings
-        self.device = torch.device(settings.device)
+        self.device = choose_device(settings.device)
+        self.net, self.run, self.settings = net.to(self.device), run, settings
         net.lm.gradient_checkpointing = settings.gradient_checkpointing
         run.mkdir(parents=True, exist_ok=True)
         if settings.refiner_only:
@@ -93,22 +112,48 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(settings.seed + 7919 * self.rank)
         if (run / "state.pt").exists():
             self._resume()
+        if not self.rank:
+            remove_parts(run)
+            forget_later(run / "log.jsonl", self.step)
 
     def _resume(self) -> None:
-        state = torch.load(self.run / "state.pt", map_location=self.device, weights_only=True)
-        self.net.load_state_dict(state["net"])
+        path = self.run / "state.pt"
+        other = "go on with the settings it was begun with, or take another folder"
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.net.load_state_dict(state["net"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise CheckpointError(f"{path} is not of such a run ({reason}); {other}") from error
+        for group, decay in zip(self.optimizer.param_groups, (self.settings.weight_decay, 0.0), strict=True):
+            group["weight_decay"] = decay
         self.ema = state["ema"]
-        self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.generator.manual_seed(self.settings.seed + self.step + 7919 * self.rank)
         log.info("resumed %s at step %d after %.1f minutes", self.run, self.step, self.seconds / 60)
 
     def start_from(self, weights: Path) -> None:
-        """Begin with weights alone; tensors that are missing or shaped differently keep their initial values."""
+        """Begin with weights alone; tensors that are missing or shaped differently keep their initial values.
+
+        Args:
+            weights: a file of them (``ema.safetensors``), or the folder of a release.
+
+        Raises:
+            InvalidInput: there is no such file, or none of it fits.
+        """
         if self.step:
             return
-        loaded, own = load_file(weights), self.net.state_dict()
-        fitting = {n: t.to(own[n].dtype) for n, t in loaded.items() if n in own and own[n].shape == t.shape}
+        file, own = weights / NET if weights.is_dir() else weights, self.net.state_dict()
+        try:
+            source = open_safetensors(file)
+            loaded = source.read(source.names & own.keys())
+        except (OSError, CheckpointError) as error:
+            remedy = "give ema.safetensors of a run, or the folder of a release"
+            raise InvalidInput("weights", str(weights), f"cannot be read ({error}); {remedy}") from error
+        fitting = {n: t.to(own[n].dtype) for n, t in loaded.items() if own[n].shape == t.shape}
+        if not fitting:
+            raise InvalidInput("weights", str(weights), "holds no tensor of this network")
         self.net.load_state_dict(fitting, strict=False)
         self.restart_average()
         log.info("started from %d of %d tensors of %s", len(fitting), len(own), weights)
@@ -139,38 +184,43 @@ class Trainer:
             data: (share of the run done) -> batches; asked again whenever a twentieth of the run is done.
         """
         settings, total = self.settings, self.settings.minutes * 60
-        sums: dict[str, float] = {}
-        counted, saved_at, logged_at = 0, self.seconds, self.seconds
-        twentieth = -1
+        sums: dict[str, Tensor] = {}
+        counts: Counter[str] = Counter()
+        saved_at, logged_at = self.seconds, self.seconds
+        twentieth, lost = -1, 0
         stream: Iterator[list[Example]] = iter(())
         self.net.train()
+        clock = time.monotonic()
         while self.seconds < total:
-            began = time.monotonic()
             done = self.seconds / total
             if int(done * 20) != twentieth:
                 twentieth, stream = int(done * 20), data(done)
             for group in self.optimizer.param_groups:
                 group["lr"] = settings.learning_rate * self._schedule(done)
-            losses: dict[str, Tensor] = {}
             for _ in range(settings.gradient_accumulation):
                 losses = self.losses(next(stream))
                 (losses["loss"] / settings.gradient_accumulation).backward()
-            elapsed = self._synchronise(time.monotonic() - began)
+                for name, value in losses.items():
+                    sums[name] = sums.get(name, 0) + value.detach()
+                    counts[name] += 1
+            now = time.monotonic()  # so the last step's rest and what was written count too
+            self.seconds, clock = self.seconds + self._synchronise(now - clock), now
             norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-            if torch.isfinite(norm):
+            lost = 0 if torch.isfinite(norm) else lost + 1
+            if not lost:
                 self.optimizer.step()
+            elif lost == MOST_LOST:
+                remedy = f"{lost} steps in a row had no finite gradients; take less, or other weights to start from"
+                raise InvalidInput("learning_rate", settings.learning_rate, remedy)
             self.optimizer.zero_grad(set_to_none=True)
             self._average()
             self.step += 1
-            self.seconds += elapsed
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach())
-            counted += 1
-            if self.seconds - logged_at > 20:
+            if self.seconds - logged_at > LOG_S:
                 row = {"step": self.step, "minutes": round(self.seconds / 60, 2), "done": round(done, 3)}
-                row |= {name: round(value / counted, 4) for name, value in sums.items()}
+                row |= {name: round(float(value) / counts[name], 4) for name, value in sums.items()}
                 self._log(row)
-                sums, counted, logged_at = {}, 0, self.seconds
+                sums, logged_at = {}, self.seconds
+                counts.clear()
             if self.seconds - saved_at > settings.checkpoint_minutes * 60:
                 self.save()
                 saved_at = self.seconds

@@ -40,7 +40,9 @@ def test_songs(run, tmp_path, replaced):
     stage.assert_called_once_with(tmp_path / "run", settings, tmp_path, Path("w.safetensors"))
 
 
-def test_autoencoder(run, tmp_path, replaced):
+def test_autoencoder(run, tmp_path, replaced, monkeypatch):
+    threads = []
+    monkeypatch.setattr(train.torch, "set_num_threads", threads.append)
     stage = replaced(train, "train_autoencoder", tmp_path / "ema.safetensors")
     code, out, _ = run(
         "train", "autoencoder", "--corpus", tmp_path, "--run", tmp_path, "--minutes", 2, "--threads", 1, "--fresh",
@@ -49,7 +51,7 @@ def test_autoencoder(run, tmp_path, replaced):
     assert (code, out) == (0, f"{tmp_path / 'ema.safetensors'}\n")
     (config, corpus, folder), options = stage.call_args
     assert (config, corpus, folder) == (StftVaeConfig(channels=64), tmp_path, tmp_path)
-    assert (options["minutes"], options["threads"], options["resume"]) == (2, 1, False)
+    assert (options["minutes"], options["resume"], threads) == (2, False, [1])
     assert options["training"] == AutoencoderTraining(batch_size=2)
 
 
@@ -93,12 +95,24 @@ def test_help_names_every_stage_and_setting(run):
 
 def test_tokenizer(run, tmp_path, replaced):
     stage, probed = replaced(train, "train_tokenizer", "the tokenizer"), replaced(train, "probe", {"phone": 0.9})
+    replaced(train, "SongStore")
     code, out, _ = run(
         "train", "tokenizer", "--store", tmp_path, "--run", tmp_path, "--steps", 3, "--held-out", tmp_path
     )
     assert (code, out) == (0, f'{{"phone": 0.9}}\n{tmp_path / "tokenizer.safetensors"}\n')
     stage.assert_called_once_with(tmp_path, tmp_path, steps=3)
     probed.assert_called_once_with("the tokenizer", tmp_path)
+
+
+def test_stages_of_one_process_are_not_started_by_several(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    outcome = run("train", "autoencoder", "--corpus", tmp_path, "--run", tmp_path / "x")
+    assert outcome.code == 2 and "of one process" in outcome.err and not (tmp_path / "x").exists()
+
+
+def test_a_device_that_is_not_there_is_told_before_the_corpus_is_made(run, tmp_path):
+    outcome = run("train", "all", "--output", tmp_path / "x", "--minutes", 1, "--device", "cuda:99")
+    assert outcome.code == 2 and "device" in outcome.err and not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize("amounts", ["--minutes nan", "--minutes 0", "--minutes 1 --hours inf"])

@@ -89,6 +89,15 @@ def test_a_repeated_chorus_keeps_its_melody(second, share):
     assert form([*sing("HH AH L OW"), *play(1), *sing("S IY"), *play(1), *second], TWICE).chorus_kept() == share
 
 
+def test_a_chorus_that_begins_with_the_phone_before_it_is_compared_phone_by_phone():
+    """In the second one its first phone cannot be told from the verse's last."""
+    lyrics = "[chorus] L AH0 HH OW1 . , [verse] S IY1 L . , [chorus] L AH0 HH OW1 ."
+    notes = {"L": 60, "AH": 62, "HH": 64, "OW": 65}
+    chorus = [code for phone, note in notes.items() for code in sing(phone, note)]
+    codes = [*chorus, *play(1), *sing("S IY"), *sing("L"), *chorus[2:]]
+    assert form(codes, lyrics).chorus_kept() == 1.0
+
+
 def test_without_a_repeated_chorus_there_is_nothing_to_tell():
     assert form(song()).chorus_kept() is None
 

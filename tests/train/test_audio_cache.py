@@ -63,3 +63,22 @@ def test_unusable_corpora_are_refused(tmp_path: Path) -> None:
     write_song(tmp_path, "slow", 500, rate=44100)
     with pytest.raises(InvalidInput, match="44100"):
         cache_of(tmp_path / "run", tmp_path)
+
+
+def test_songs_of_the_same_names_in_another_corpus_are_others(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_song(tmp_path / name, "song", 1000 + len(name) + ord(name))
+    cache_of(tmp_path / "run", tmp_path / "a")
+    cache = cache_of(tmp_path / "run", tmp_path / "b")
+    assert [song["length"] for song in cache.songs] == [1098, 1099]
+    assert len(cache_of(tmp_path / "run", tmp_path / "a").songs) == 2
+
+
+def test_parts_are_no_songs_and_a_broken_song_is_named(tmp_path: Path) -> None:
+    write_song(tmp_path, "whole", 1000)
+    (tmp_path / ".song000001.flac").write_bytes(b"fLaC")
+    assert len(cache_of(tmp_path / "run", tmp_path).songs) == 1
+    (tmp_path / "broken.flac").write_bytes(b"fLaC and no more")
+    with pytest.raises(InvalidInput, match=r"corpus=.*broken\.flac.*cannot be read"):
+        cache_of(tmp_path / "run", tmp_path)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
+from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ import pytest
 import soundfile
 import torch
 
-from songbloom.errors import InvalidInput
+from songbloom.errors import CheckpointError, InvalidInput
 from songbloom.model.stft_vae import StftVae, StftVaeConfig
 from songbloom.train import autoencoder
 from songbloom.train.audio_cache import AudioCache
@@ -22,7 +23,6 @@ from songbloom.train.autoencoder import (
     TrainingState,
     learning_rate,
     load_autoencoder,
-    main,
     measure,
     random_segments,
     save_autoencoder,
@@ -49,13 +49,6 @@ SIZES = {
 }
 CONFIG = StftVaeConfig.from_dict(SIZES)
 TRAINING = AutoencoderTraining(batch_size=2, segment_latents=12, log_steps=2, held_out_songs=1, warmup_steps=2)
-
-
-@pytest.fixture(autouse=True)
-def restore_threads():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -174,6 +167,7 @@ def test_training_writes_its_files_and_goes_on_where_it_stopped(
     assert weights == run / "ema.safetensors"
     frozen = json.loads((run / "encoder.json").read_text())
     assert len(frozen["latent_std"]) == CONFIG.latent_dim
+    assert json.loads((run / "training.json").read_text()) == {"minutes": 3 / 60, **asdict(TRAINING)}
     first = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert {"lsd_mid", "lsd_side", "si_sdr"} <= first[-1].keys()
     encoder = load_autoencoder(run).analysis
@@ -189,24 +183,37 @@ def test_training_writes_its_files_and_goes_on_where_it_stopped(
     assert torch.equal(load_autoencoder(tmp_path / "more").analysis, encoder)
 
 
-def test_command_line_passes_options_on(corpus: Path, tmp_path: Path) -> None:
-    options = json.dumps({"batch_size": 1, "segment_latents": 12, "seed": 3})
-    main(
-        ["--corpus", str(corpus), "--run", str(tmp_path / "run"), "--minutes", "0.002"]
-        + ["--network", json.dumps(SIZES), "--training", options]
-    )
-    saved = json.loads((tmp_path / "run/training.json").read_text())
-    assert saved["seed"] == 3 and saved["batch_size"] == 1
-    assert json.loads((tmp_path / "run/config.json").read_text())["latent_dim"] == 6
-
-
 def test_bad_settings_are_named() -> None:
     with pytest.raises(InvalidInput, match="precision"):
         AutoencoderTraining(precision="fp8")
     with pytest.raises(InvalidInput, match="batch_size"):
         AutoencoderTraining(batch_size=0)
+    with pytest.raises(InvalidInput, match="fit_hours"):
+        AutoencoderTraining(fit_hours=0)
     with pytest.raises(InvalidInput, match="minutes"):
         train_autoencoder(CONFIG, "nowhere", "nowhere", minutes=0)
+    with pytest.raises(InvalidInput, match="device"):
+        train_autoencoder(CONFIG, "nowhere", "nowhere", minutes=1, device="abacus")
+
+
+def test_a_state_of_another_network_or_cut_short_is_named(corpus: Path, tmp_path: Path) -> None:
+    train_autoencoder(CONFIG, corpus, tmp_path, minutes=0.002, training=TRAINING)
+    other = StftVaeConfig.from_dict(SIZES | {"channels": 16})
+    with pytest.raises(CheckpointError, match=r"state\.pt is not of such a run .*--fresh"):
+        train_autoencoder(other, corpus, tmp_path, minutes=1, training=TRAINING)
+    (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"state\.pt is not of such a run"):
+        train_autoencoder(CONFIG, corpus, tmp_path, minutes=1, training=TRAINING)
+
+
+def test_what_is_no_autoencoder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="autoencoder=.*holds no autoencoder"):
+        load_autoencoder(tmp_path)
+
+
+def test_a_releases_autoencoder_is_one() -> None:
+    release = resources.files("songbloom.checkpoints") / "bundled/songbloom_mini"
+    assert load_autoencoder(Path(str(release))).config.latent_dim == 128
 
 
 def test_measures_of_a_perfect_copy(corpus: Path, tmp_path: Path) -> None:

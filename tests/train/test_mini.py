@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from importlib import resources
 from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from songbloom.corpus.generate import write_corpus
 from songbloom.corpus.settings import CorpusSettings
+from songbloom.errors import InvalidInput
 from songbloom.model.stft_vae import StftVae, StftVaeConfig
 from songbloom.pipeline import load
 from songbloom.request import SongRequest, SongSettings
@@ -58,6 +62,68 @@ def test_encoding_again_adds_nothing(corpus, autoencoder, store):
     assert encode_corpus(corpus, load_autoencoder(autoencoder), store) == 2
     assert (store / "index.jsonl").read_text() == before
     assert len(SongStore(store)) == 2
+
+
+def test_a_corpus_of_the_same_name_is_another(autoencoder, store, corpus, tmp_path):
+    other, own = tmp_path / corpus.name, tmp_path / "store"
+    write_corpus(other, n_songs=1, seed=2, settings=CorpusSettings(single_line=True, duration_s=(4.0, 6.0)))
+    shutil.copytree(store, own)
+    assert encode_corpus(other, load_autoencoder(autoencoder), own) == 3
+    assert len(SongStore(own).pairs) == 2
+
+
+def test_a_crash_between_a_song_and_its_line_loses_nothing(autoencoder, store, corpus, tmp_path):
+    own = tmp_path / "store"
+    shutil.copytree(store, own)
+    first, second = (own / "index.jsonl").read_text().splitlines()
+    (own / "index.jsonl").write_text(first + "\n" + second[:20])
+    assert len(SongStore(own)) == 1
+    assert encode_corpus(corpus, load_autoencoder(autoencoder), own) == 2
+    assert (own / "index.jsonl").read_text() == (store / "index.jsonl").read_text()
+
+
+def test_a_store_is_of_one_autoencoder(store, corpus):
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        other = StftVae(SMALL_VAE)
+    other.analysis.copy_(torch.randn_like(other.analysis))
+    with pytest.raises(InvalidInput, match="store=.*another autoencoder"):
+        encode_corpus(corpus, other, store)
+
+
+def test_what_holds_no_songs_is_named(autoencoder, tmp_path):
+    with pytest.raises(InvalidInput, match="corpus="):
+        encode_corpus(tmp_path, load_autoencoder(autoencoder), tmp_path / "store")
+    with pytest.raises(InvalidInput, match="store="):
+        SongStore(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_trained_readers_are_left_as_they_are(store, tmp_path, monkeypatch):
+    """A store of two songs would unlearn what the bundled model's know."""
+    bundled = Path(str(resources.files("songbloom.checkpoints") / "bundled/songbloom_mini"))
+    before = load("songbloom_mini").net.facts
+    trainer, _ = mini._begin(tmp_path, TrainSettings(minutes=1), bundled, store)
+    for ours, theirs in zip(trainer.net.facts.readers, before.readers, strict=True):
+        assert torch.equal(ours, theirs) and not ours.requires_grad
+    fitted = []
+    monkeypatch.setattr(mini, "fit_readers", lambda facts, store: fitted.append(facts))
+    mini._begin(tmp_path / "new", TrainSettings(minutes=1), None, store)
+    assert len(fitted) == 1
+
+
+def test_the_recipe_makes_the_bundled_models_configuration():
+    config = load("songbloom_mini").config
+    assert mini.model_config(config.vae) == config
+
+
+def test_export_writes_nothing_without_its_inputs(store, autoencoder, tmp_path):
+    for run, tokenizer, name in ((tmp_path / "nowhere", None, "run"), (autoencoder, None, "run")):
+        with pytest.raises(InvalidInput, match=f"^{name}="):
+            mini.export(run, autoencoder, tmp_path / "release", tokenizer)
+    with pytest.raises(InvalidInput, match="^autoencoder="):
+        mini.export(tmp_path, tmp_path, tmp_path / "release")
+    assert not (tmp_path / "release").exists()
 
 
 def test_train_export_and_sing(store, autoencoder, corpus, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from songbloom.errors import InvalidInput
 from songbloom.model.sketch_codes import BEATS, LOWEST, PITCHES, REST, VOICED
 from songbloom.train.sketch_tokenizer import (
     NO_PHONE,
@@ -64,3 +65,12 @@ def test_saved_in_half_precision(tmp_path):
     save_tokenizer(tokenizer, tmp_path)
     parameters = sum(p.numel() for p in tokenizer.parameters())
     assert (tmp_path / "tokenizer.safetensors").stat().st_size < 2 * parameters + 4000
+
+
+def test_what_it_cannot_learn_from_is_named(store, tmp_path):
+    with pytest.raises(InvalidInput, match="store=.*no song of 9999 frames"):
+        train_tokenizer(store, tmp_path, steps=1, frames=9999)
+    with pytest.raises(InvalidInput, match="steps=0"):
+        train_tokenizer(store, tmp_path, steps=0)
+    with pytest.raises(InvalidInput, match="tokenizer=.*holds no run"):
+        load_tokenizer(tmp_path)

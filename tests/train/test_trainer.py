@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from itertools import islice
+from itertools import count, cycle, islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from songbloom.checkpoints.tensor_files import write_safetensors, write_shards
 from songbloom.corpus.compose import compose
-from songbloom.errors import InvalidInput
+from songbloom.errors import CheckpointError, InvalidInput
 from songbloom.model.config import LyricsConfig, NetConfig
 from songbloom.model.network import SongBloomNet
 from songbloom.model.sketch_codes import NUM_CODES, REST
 from songbloom.train.curves import draw_curves
 from songbloom.train.examples import Example, SongStore, batches, compose_examples, example_from_score
 from songbloom.train.mini import FRAME_RATE, new_net, vocabulary
+from songbloom.train.run_log import read_log
 from songbloom.train.trainer import Trainer, TrainSettings, initialise
 
 SETTINGS = TrainSettings(minutes=0.02, batch_positions=400, warmup_steps=2, checkpoint_minutes=100, flow_blocks=4)
@@ -113,6 +116,91 @@ def test_weights_alone_start_a_run(tmp_path, batch):
         second.net.bos.add_(1.0)
     second.start_from(tmp_path / "a" / "ema.safetensors")
     assert torch.equal(second.net.bos, first.net.bos)
+
+
+def test_weights_come_from_a_release_too_and_must_fit(tmp_path, batch):
+    first, second = (Trainer(small_net(), tmp_path / name, SETTINGS) for name in "ab")
+    with torch.no_grad():
+        first.net.bos.add_(1.0)
+    (tmp_path / "release").mkdir()
+    write_shards(tmp_path / "release" / "model.safetensors", first.net.state_dict(), 100_000)
+    assert len(list((tmp_path / "release").glob("*.safetensors"))) > 1
+    second.start_from(tmp_path / "release")
+    assert torch.equal(second.net.bos, first.net.bos)
+    write_safetensors(tmp_path / "other.safetensors", {"x": torch.zeros(3)})
+    for wrong in ("other.safetensors", "nowhere", "nowhere.safetensors", "release/no"):
+        with pytest.raises(InvalidInput, match="weights="):
+            second.start_from(tmp_path / wrong)
+
+
+def test_a_run_goes_on_with_its_own_settings_alone(tmp_path, batch):
+    Trainer(small_net(), tmp_path, SETTINGS).save()
+    assert Trainer(small_net(), tmp_path, replace(SETTINGS, weight_decay=0.5)).optimizer.param_groups[0][
+        "weight_decay"
+    ] == pytest.approx(0.5)
+    with pytest.raises(CheckpointError, match=r"state\.pt is not of such a run"):
+        Trainer(small_net(), tmp_path, replace(SETTINGS, refiner_only=True))
+    (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:5000])
+    with pytest.raises(CheckpointError, match="take another folder"):
+        Trainer(small_net(), tmp_path, SETTINGS)
+
+
+def test_what_a_killed_run_wrote_too_much_is_dropped(tmp_path, batch):
+    trainer = Trainer(small_net(), tmp_path, SETTINGS)
+    trainer.step = 5
+    trainer.save()
+    rows = [{"step": step, "minutes": step / 10, "loss": 1.0} for step in (3, 5, 8)]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 9, "mi')
+    (tmp_path / ".songbloom-0123.part").write_bytes(b"half a state")
+    Trainer(small_net(), tmp_path, SETTINGS)
+    assert read_log(tmp_path / "log.jsonl") == rows[:2]
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_the_log_tells_means_of_what_was_measured(tmp_path, batch, monkeypatch):
+    """Batches without latents have no flow, and all batches of a step count."""
+    songs = [with_latents(e) for e in batch]
+    monkeypatch.setattr("songbloom.train.trainer.LOG_S", 0.0)
+    trainer = Trainer(small_net(), tmp_path, replace(SETTINGS, gradient_accumulation=3, minutes=1e-5))
+    told: list[dict[str, torch.Tensor]] = []
+    plain = trainer.losses
+    monkeypatch.setattr(trainer, "losses", lambda examples: told.append(plain(examples)) or told[-1])
+    trainer.train(lambda done: cycle([songs, songs, batch]))
+    (row,) = read_log(tmp_path / "log.jsonl")
+    assert [("flow" in losses) for losses in told] == [True, True, False]
+    assert row["flow"] == pytest.approx(float(sum(losses["flow"] for losses in told[:2])) / 2, abs=1e-3)
+    assert row["tokens"] == pytest.approx(float(sum(losses["tokens"] for losses in told)) / 3, abs=1e-3)
+
+
+def test_minutes_count_all_of_a_step(tmp_path, batch, monkeypatch):
+    """Whatever looks at the clock, the next step's time begins where the last one's ended."""
+    seconds = count()
+    monkeypatch.setattr("songbloom.train.trainer.time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    trainer = Trainer(small_net(), tmp_path, replace(SETTINGS, minutes=4 / 60))
+    trainer.train(lambda done: cycle([batch]))
+    assert trainer.seconds == next(seconds) - 1
+
+
+def test_a_run_without_gradients_ends(tmp_path, batch, monkeypatch):
+    monkeypatch.setattr("songbloom.train.trainer.MOST_LOST", 3)
+    trainer = Trainer(small_net(), tmp_path, replace(SETTINGS, minutes=100))
+    with torch.no_grad():
+        trainer.net.bos.fill_(torch.nan)
+    with pytest.raises(InvalidInput, match="3 steps in a row had no finite gradients"):
+        trainer.train(lambda done: cycle([batch]))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("minutes", 0.0), ("minutes", float("nan")), ("gradient_accumulation", 0), ("guide_weight", float("nan")),
+        ("ema", 2.0), ("unconditional", 7.0), ("flow_blocks", -3), ("dtype", "float16"), ("device", "abacus"),
+        ("warmup_steps", 0), ("seed", -1), ("learning_rate", float("inf")),
+    ],
+)  # fmt: skip
+def test_settings_out_of_range_are_named(name, value):
+    with pytest.raises(InvalidInput, match=f"^{name}="):
+        replace(SETTINGS, **{name: value})
 
 
 def test_entirely_unconditional_batches_are_finite(tmp_path, batch):
