@@ -132,7 +132,7 @@ def _make(
         lyrics=asked.lyrics,
         prompt_wav=write_clip(studio, asked.score, folder),
         idx=f"evaluate_{asked.number}",
-        settings=replace(settings, seed=(settings.seed or 0) + asked.number),
+        settings=replace(settings, seed=settings.seed_of(asked.number)),
     )
     prepared = model.prepare(request)
     began = time.monotonic()
