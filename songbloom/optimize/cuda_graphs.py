@@ -18,6 +18,7 @@ from songbloom.model.kv_cache import AnyCache, KVCache, NextPosition
 
 log = logging.getLogger(__name__)
 
+TOLERANCE = 0.01  # of the largest value: by so much a replay may differ from the step
 SPAN = 256  # positions: steps are recorded for so many keys, twice as many, ...
 Step = Callable[[], Tensor]
 
@@ -32,16 +33,18 @@ class CudaRecorder:
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, step: Step) -> Step:
-        before = torch.cuda.current_stream()
-        aside = torch.cuda.Stream()
+        before, aside = torch.cuda.current_stream(), torch.cuda.Stream()
         aside.wait_stream(before)
         with torch.cuda.stream(aside):
             step()
         before.wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        # Other threads, which decode or load, may go on allocating meanwhile.
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            result = step()
+        try:
+            # Other threads, which decode or load, may go on allocating meanwhile.
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                result = step()
+        finally:
+            torch.cuda.set_stream(before)  # a recording that fails leaves its own stream behind
 
         def replay() -> Tensor:
             graph.replay()
@@ -67,9 +70,13 @@ class Recorded:
         return self._fails or torch.is_grad_enabled()
 
     def _recorded(self, step: Step) -> Step | None:
-        """``step`` recorded; None if that failed."""
+        """``step`` recorded; None if that failed, or if what is replayed is not what the step gives."""
         try:
-            return self._record(step)
+            recorded = self._record(step)
+            replayed, wanted = recorded().float(), step().float()
+            if not torch.allclose(replayed, wanted, rtol=0, atol=TOLERANCE * float(wanted.abs().max())):
+                raise RuntimeError("a replay gave something else")
+            return recorded
         except RuntimeError as error:
             self._fails = True
             log.warning("CUDA graphs failed, going on without: %s", str(error).strip().splitlines()[0])

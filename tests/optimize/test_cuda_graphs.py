@@ -3,17 +3,20 @@ so all but the recording is seen: what a step reads and writes where its positio
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import inspect
 import logging
 import weakref
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import songbloom
 from songbloom.generate.patches import compose, start
-from songbloom.optimize.cuda_graphs import RecordedFunction, RecordedSteps
+from songbloom.optimize.cuda_graphs import CudaRecorder, RecordedFunction, RecordedSteps
 from songbloom.optimize.levels import record
 
 
@@ -102,9 +105,9 @@ def test_the_memory_of_a_song_goes_with_it(recorded, request_for):
     kept = []
 
     def forgetful(step):
-        step()
+        made = step()
         kept.append(len(kept))
-        return lambda: torch.zeros(2, 1, recorded.net.config.dim)
+        return lambda: made
 
     recorded.net.lm.forward = RecordedSteps(type(recorded.net.lm).forward.__get__(recorded.net.lm), forgetful)
     cache = recorded.net.new_cache(2, 40)
@@ -114,6 +117,16 @@ def test_the_memory_of_a_song_goes_with_it(recorded, request_for):
     del cache
     gc.collect()
     assert kept and gone() is None
+
+
+def test_a_replay_that_gives_something_else_is_not_used(plain, request_for, caplog, tiny_folder):
+    model = songbloom.load(str(tiny_folder), device="cpu")
+    record(model.net, lambda step: lambda: step() + 1)
+    with caplog.at_level(logging.WARNING):
+        same([model.generate(request_for())], [plain.generate(request_for())])
+    assert [r.getMessage() for r in caplog.records] == 2 * [
+        "CUDA graphs failed, going on without: a replay gave something else"
+    ]
 
 
 def test_recording_that_fails_is_told_of_once(plain, recorded, request_for, caplog):
@@ -128,6 +141,58 @@ def test_recording_that_fails_is_told_of_once(plain, recorded, request_for, capl
     assert [r.getMessage() for r in caplog.records if "CUDA graphs" in r.getMessage()] == [
         "CUDA graphs failed, going on without: operation not permitted when stream is capturing"
     ]
+
+
+class FakeCuda:
+    """Notes in which order CUDA is asked for what; recording runs the step, and replaying runs it again."""
+
+    def __init__(self, monkeypatch, fails: bool = False) -> None:
+        self.log, signature = [], inspect.signature(torch.cuda.graph.__init__)
+
+        @contextlib.contextmanager
+        def graph(*arguments, **options):
+            signature.bind(None, *arguments, **options)
+            self.log.append("record")
+            yield
+            if fails:
+                raise RuntimeError("operation not permitted when stream is capturing")
+
+        def stream(name: str) -> SimpleNamespace:
+            waits = lambda other: self.log.append(f"{name} waits for {other.name}")  # noqa: E731
+            return SimpleNamespace(name=name, wait_stream=waits)
+
+        @contextlib.contextmanager
+        def on(chosen):
+            self.log.append(f"on {chosen.name}")
+            yield
+
+        doubles = {
+            "graph_pool_handle": lambda: (0, 1),
+            "current_stream": lambda: stream("main"),
+            "Stream": lambda: stream("aside"),
+            "stream": on,
+            "set_stream": lambda chosen: self.log.append(f"back on {chosen.name}"),
+            "CUDAGraph": lambda: SimpleNamespace(replay=lambda: self.log.append("replay")),
+            "graph": graph,
+        }
+        for name, double in doubles.items():
+            assert hasattr(torch.cuda, name)
+            monkeypatch.setattr(torch.cuda, name, double)
+
+
+def test_a_step_is_run_aside_then_recorded_then_replayed(monkeypatch):
+    cuda, result = FakeCuda(monkeypatch), torch.ones(1)
+    replay = CudaRecorder()(lambda: cuda.log.append("step") or result)
+    recorded = ["aside waits for main", "on aside", "step", "main waits for aside", "record", "step", "back on main"]
+    assert cuda.log == recorded
+    assert replay() is result and cuda.log == [*recorded, "replay"]
+
+
+def test_a_recording_that_fails_goes_back_to_its_stream(monkeypatch):
+    cuda = FakeCuda(monkeypatch, fails=True)
+    with pytest.raises(RuntimeError, match="capturing"):
+        CudaRecorder()(lambda: torch.ones(1))
+    assert cuda.log[-1] == "back on main"
 
 
 def test_results_are_not_written_over_and_gradients_are_not_lost(plain):
