@@ -118,7 +118,8 @@ def test_recorded_steps(near, far, request_for, monkeypatch):
         made = [next(patches)]  # what is recorded is looked at once
         waits.clear()
         made += patches
-    assert waits == {"tolist": 2, "copied to the CPU": 4}
+    later = len(made) - 1
+    assert later >= 2 and waits == {"tolist": later, "copied to the CPU": 2 * later}
     same(made, list(near.patches(prepared)))
 
 
