@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -82,6 +82,8 @@ def cache_bytes(net: SongBloomNet, profile: Profile, *, prefix_len: int, frames:
 def free_bytes(device: torch.device) -> int | None:
     """Memory of ``device`` that is free now; None where the system does not tell."""
     if device.type == "cuda":
+        with contextlib.suppress(RuntimeError):  # of a recording of CUDA's that failed
+            torch.cuda.empty_cache()  # what PyTorch keeps for itself is free too
         return torch.cuda.mem_get_info(device)[0]
     try:
         told = Path("/proc/meminfo").read_text(encoding="ascii")
@@ -152,7 +154,7 @@ def fitting(
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def explained(
     config: ModelConfig, device: torch.device, profile: Profile, *, seconds: float, songs: int
 ) -> Iterator[None]:
@@ -163,8 +165,6 @@ def explained(
         if not _is_out_of_memory(error):
             raise
         needed, free = needs(config, profile, seconds=seconds, songs=songs).total, free_bytes(device)
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
         there = "" if free is None else f", {free / 1e9:.1f} GB of {device} are free"
         raise OutOfMemory(
             f"out of memory: {songs} x {seconds:g} s of song in {profile} need about {needed / 1e9:.1f} GB in all"

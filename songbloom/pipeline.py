@@ -138,12 +138,17 @@ def load(
     weights, size = loaded.config.quantization, weight_bytes(loaded.net) / 1e6
     log.info("loaded %s in %s, quantization %s, %.0f MB of weights, on %s in %.1f s",
              name, str(kept.dtype).removeprefix("torch."), weights, size, chosen, time.monotonic() - began)  # fmt: skip
+    return assemble(name, loaded, optimization_level, eight_bit_cache=kept.eight_bit_cache)
+
+
+def assemble(name: str, loaded: LoadedModel, optimization_level: str, *, eight_bit_cache: bool = False) -> SongBloom:
+    """A model of loaded parts, brought to a level."""
     for note in optimize(loaded.net, optimization_level):
         log.info("%s: %s", optimization_level, note)
     if loaded.turns is not None:
         loaded.turns.watch()
-        log.info("language model, refiner and autoencoder take turns on %s", chosen)
-    return SongBloom(name, loaded, eight_bit_cache=kept.eight_bit_cache)
+        log.info("language model, refiner and autoencoder take turns on %s", loaded.net.device)
+    return SongBloom(name, loaded, eight_bit_cache=eight_bit_cache)
 
 
 def read_model_config(model: str = DEFAULT_MODEL, *, local_dir: str | Path = registry.DEFAULT_LOCAL_DIR) -> ModelConfig:

@@ -129,9 +129,8 @@ def _memory(options: argparse.Namespace) -> int:
 
 
 def _load(options: argparse.Namespace, level: str) -> SongBloom:
-    from songbloom.optimize.levels import optimize
     from songbloom.optimize.offload import check_offload
-    from songbloom.pipeline import SongBloom, choose_device, choose_dtype, load
+    from songbloom.pipeline import assemble, choose_device, choose_dtype, load
 
     if options.model not in RANDOM:
         return load(
@@ -149,10 +148,7 @@ def _load(options: argparse.Namespace, level: str) -> SongBloom:
     check_offload(options.offload, device)
     dtype = choose_dtype(options.dtype, device)
     loaded = random_model(options.model, dtype, device, options.quantization, offload=options.offload)
-    optimize(loaded.net, level)
-    if loaded.turns is not None:
-        loaded.turns.watch()
-    return SongBloom(options.model, loaded)
+    return assemble(options.model, loaded, level)
 
 
 def _device_name(model: SongBloom) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from songbloom.cli.terminal import DONE, Parser, write_line
 from songbloom.errors import InvalidInput
 from songbloom.model.stft_vae import StftVaeConfig
+from songbloom.pipeline import choose_device
 from songbloom.train import mini
 from songbloom.train.autoencoder import AutoencoderTraining, load_autoencoder, train_autoencoder
 from songbloom.train.encode import encode_corpus
@@ -77,10 +79,10 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 
 
 def _object(text: str) -> dict[str, Any]:
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError(f"{text!r} is no JSON object, such as '{{\"channels\": 128}}'")
-    return value
+    with contextlib.suppress(ValueError):
+        if isinstance(value := json.loads(text), dict):
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is no JSON object, such as '{{\"channels\": 128}}'")
 
 
 def _folders(parser: argparse.ArgumentParser, **folders: str) -> None:
@@ -93,7 +95,7 @@ def _settings(parser: argparse.ArgumentParser, kind: type) -> None:
     types = get_type_hints(kind)
     for field in fields(kind):
         required, option = field.default is MISSING, f"--{field.name.replace('_', '-')}"
-        about = field.metadata["about"]
+        about = field.metadata["about"].replace("%", "%%")
         if types[field.name] is bool:
             parser.add_argument(option, action="store_true", help=about)
             continue
@@ -123,7 +125,7 @@ def run(options: argparse.Namespace) -> int:
         if options.stage not in ("labels", "songs"):
             remedy = "is of one process; start `labels` and `songs` alone with torchrun"
             raise InvalidInput("stage", options.stage, remedy)
-        if options.device == "cuda":
+        if str(choose_device(options.device)) == "cuda":
             options.device = f"cuda:{os.environ['LOCAL_RANK']}"
         if not dist.is_initialized():
             dist.init_process_group("gloo")
@@ -165,7 +167,7 @@ def _encode(options: argparse.Namespace) -> int:
 
 def _tokenizer(options: argparse.Namespace) -> int:
     if options.held_out is not None:
-        SongStore(options.held_out)  # that there are songs is seen before any work
+        SongStore(options.held_out, "held_out")  # that there are songs is seen before any work
     tokenizer = train_tokenizer(options.store, options.run, steps=options.steps)
     if options.held_out is not None:
         write_line(json.dumps(probe(tokenizer, options.held_out)))

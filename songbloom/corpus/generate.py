@@ -10,7 +10,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -84,6 +84,7 @@ def write_corpus(
     except OSError as error:
         raise OutputError(f"Cannot write the corpus to {root}: {error}") from error
     rows = {row["number"]: row for row in read_manifest(root)}
+    _write_manifest(root, rows.values())
     with _runner(workers, root, seed, settings) as run:
         _produce(root, rows, wanted, hours is not None, run)
     return len(rows)
@@ -162,30 +163,29 @@ def _write_song(studio: Studio, root: Path, seed: int, settings: CorpusSettings,
 
 
 def read_manifest(root: Path) -> Iterator[dict[str, Any]]:
-    """Rows of finished songs; a line cut by a crash is dropped from the file, its song is made again."""
+    """Rows of finished songs, without a line that was cut by a crash."""
     path = root / MANIFEST
-    if not path.exists():
-        return
-    whole = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         with contextlib.suppress(ValueError):
             row = json.loads(line)
             if (root / row["audio"]).exists() and (root / row["score"]).exists():
-                whole.append(line)
                 yield row
+
+
+def _write_manifest(root: Path, rows: Iterable[dict[str, Any]]) -> None:
     aside = root / f".{MANIFEST}"
-    aside.write_text("".join(f"{line}\n" for line in whole), encoding="utf-8")
-    aside.replace(path)
+    aside.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    aside.replace(root / MANIFEST)
 
 
 def corpus_name(folder: Path) -> str:
-    """A name for the songs of a folder that another corpus does not share: its own, with what it holds or where it is.
+    """A name for the songs of a folder that other songs do not share: of what it holds, or else of where it is.
 
-    Folders of the same seed and settings hold the same songs.
+    Folders of the same seed and settings hold the same songs, wherever they are.
     """
     described = folder / CORPUS
     told = described.read_bytes() if described.is_file() else os.fsencode(folder.resolve())
-    return f"{folder.resolve().name}-{hashlib.sha256(told).hexdigest()[:8]}"
+    return hashlib.sha256(told).hexdigest()[:12]
 
 
 def _claim(root: Path, seed: int, settings: CorpusSettings) -> None:

@@ -159,10 +159,11 @@ class NextPosition:
     """The next position of a cache, told by a tensor, so that a step recorded once serves many positions.
 
     A step through it writes at ``place`` [1] and reads the first ``span`` positions, those beyond ``place`` masked.
+    Beside the cache that tensor is all it keeps: whoever records a step has to keep what it reads.
     """
 
     def __init__(self, cache: KVCache, span: int) -> None:
-        self._cache, self._keys = cache, torch.arange(span, device=cache.k.data.device)
+        self._cache, self._span = cache, span
         self.place = torch.full((1,), cache.position, device=cache.k.data.device)
 
     def positions(self, new: int) -> Tensor:
@@ -170,12 +171,12 @@ class NextPosition:
 
     def mask(self, new: int) -> Tensor:
         """Added to the logits, [B or 1, 1, 1, span]; bools would be turned into such a mask in each layer."""
-        hidden = ~self._cache.readable(self._keys, self.place)
+        hidden = ~self._cache.readable(torch.arange(self._span, device=self.place.device), self.place)
         return torch.zeros(hidden.shape, dtype=self._cache.dtype, device=hidden.device).masked_fill_(hidden, -torch.inf)
 
     def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Write ``k``, ``v`` [B, heads, 1, head_dim]; return the first ``span`` keys and values."""
-        cache, span = self._cache, len(self._keys)
+        cache, span = self._cache, self._span
         cache.k.write_at(layer, self.place, k)
         cache.v.write_at(layer, self.place, v)
         return cache.k.read(layer, 0, span, k.dtype), cache.v.read(layer, 0, span, v.dtype)

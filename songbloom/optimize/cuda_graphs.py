@@ -24,27 +24,33 @@ Step = Callable[[], Tensor]
 
 
 class CudaRecorder:
-    """Turns a function without arguments into one that replays what it launched on the GPU.
+    """Turns a function without arguments into one that replays what it launched on ``device``.
 
-    The function is run once before it is recorded, so it has to bear being run twice.
+    The function is run once before it is recorded, so it has to bear being run twice. What it reads has to be kept by
+    its caller: a recording knows addresses alone. What it returns is written over by the next replay.
     """
 
-    def __init__(self) -> None:
-        self._pool = torch.cuda.graph_pool_handle()
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        with torch.cuda.device(device):
+            self._pool, self._aside = torch.cuda.graph_pool_handle(), torch.cuda.Stream()
+        self._first: torch.cuda.CUDAGraph | None = None  # a pool ends with its last recording
 
     def __call__(self, step: Step) -> Step:
-        before, aside = torch.cuda.current_stream(), torch.cuda.Stream()
-        aside.wait_stream(before)
-        with torch.cuda.stream(aside):
-            step()
-        before.wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        try:
-            # Other threads, which decode or load, may go on allocating meanwhile.
-            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-                result = step()
-        finally:
-            torch.cuda.set_stream(before)  # a recording that fails leaves its own stream behind
+        with torch.cuda.device(self._device):
+            before = torch.cuda.current_stream()
+            self._aside.wait_stream(before)
+            with torch.cuda.stream(self._aside):
+                step()
+            before.wait_stream(self._aside)
+            graph = torch.cuda.CUDAGraph()
+            mode = "thread_local"  # other threads, which decode or load, may go on allocating meanwhile
+            try:
+                with torch.cuda.graph(graph, pool=self._pool, stream=self._aside, capture_error_mode=mode):
+                    result = step()
+            finally:
+                torch.cuda.set_stream(before)  # a recording that fails leaves its own stream behind
+        self._first = self._first or graph
 
         def replay() -> Tensor:
             graph.replay()
@@ -73,6 +79,7 @@ class Recorded:
         """``step`` recorded; None if that failed, or if what is replayed is not what the step gives."""
         try:
             recorded = self._record(step)
+            recorded().fill_(torch.nan)  # so that a replay which does nothing is seen
             replayed, wanted = recorded().float(), step().float()
             if not torch.allclose(replayed, wanted, rtol=0, atol=TOLERANCE * float(wanted.abs().max())):
                 raise RuntimeError("a replay gave something else")
@@ -109,7 +116,8 @@ class RecordedFunction(Recorded):
 class RecordedSteps(Recorded):
     """The language model's forward, whose steps of one position are recorded for the cache they work on.
 
-    A recording serves every position up to its span. It does not keep the cache's memory, and ends with it.
+    A recording serves every position up to its span. It does not keep the cache's memory, and ends with it: songs that
+    are composed in turns by one model are recorded anew at every turn.
     """
 
     def __init__(self, function: Callable[..., Tensor], record: Callable[[Step], Step]) -> None:

@@ -55,7 +55,7 @@ def optimize(net: SongBloomNet, level: str) -> list[str]:
     else:
         notes.append("torch.compile off" + (": the refiner is quantized" if level == "aggressive" else ""))
     if net.device.type == "cuda" and level != "minimal":
-        record(net, CudaRecorder())
+        record(net, CudaRecorder(net.device))
         notes.append("CUDA graphs on for the language model's steps and the refiner")
     return notes
 

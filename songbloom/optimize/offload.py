@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from songbloom.errors import InvalidInput
 
 ALIGNMENT = 256  # bytes, as CUDA's allocator aligns
+PIECE = 1 << 28  # bytes
 # What a part is called by; whoever calls one of these brings it.
 CALLED = {"lm": ("forward",), "refiner": ("prepare", "forward"), "autoencoder": ("encode", "decode")}
 
@@ -42,15 +43,23 @@ class Turns:
 
     def __init__(self, parts: Mapping[str, nn.Module], device: torch.device) -> None:
         self._parts = parts
-        tensors = {name: list(_tensors(part)) for name, part in parts.items()}
-        self._waiting = {name: _packed(own, pinned=device.type == "cuda") for name, own in tensors.items()}
-        self._stretch = torch.empty(max(map(len, self._waiting.values())), dtype=torch.uint8, device=device)
-        for own in tensors.values():
-            for tensor, begin in zip(own, _begins(own)[:-1], strict=True):
-                flat = self._stretch[begin : begin + tensor.nbytes].view(tensor.dtype)
-                tensor.data = flat.view(tensor.shape)
+        sizes = {name: _begins(_tensors(part))[-1] for name, part in parts.items()}
+        self._stretch = torch.empty(max(sizes.values()), dtype=torch.uint8, device=device)
+        self._waiting = {name: self._packed(_tensors(part)) for name, part in parts.items()}
         self._present: str | None = None
         self._lock = threading.RLock()  # a song may be decoded while the next one is composed
+
+    def _packed(self, tensors: list[Tensor]) -> list[Tensor]:
+        """The bytes of a part's tensors in pieces of main memory; the tensors become views of the stretch."""
+        *begins, length = _begins(tensors)
+        packed = torch.zeros(length, dtype=torch.uint8)
+        for tensor, begin in zip(tensors, begins, strict=True):
+            span = slice(begin, begin + tensor.nbytes)
+            packed[span].copy_(tensor.detach().contiguous().flatten().view(torch.uint8))
+            tensor.data = self._stretch[span].view(tensor.dtype).view(tensor.shape)
+        pieces = list(packed.split(PIECE))
+        # A GPU reads pinned memory by itself. Pieces, because what is pinned is rounded up to a power of two.
+        return [piece.pin_memory() for piece in pieces] if self._stretch.is_cuda else pieces
 
     def watch(self) -> None:
         """From now on have every call of a part bring it first; after whatever else wraps these calls."""
@@ -63,8 +72,11 @@ class Turns:
         def call(*arguments: Any, **options: Any) -> Any:
             with self._lock:
                 if self._present != name:
-                    waiting = self._waiting[name]
-                    self._stretch[: len(waiting)].copy_(waiting, non_blocking=True)
+                    self._present = None  # should the copy be interrupted
+                    begin = 0
+                    for piece in self._waiting[name]:
+                        self._stretch[begin : begin + len(piece)].copy_(piece, non_blocking=True)
+                        begin += len(piece)
                     self._present = name
                 return function(*arguments, **options)
 
@@ -72,7 +84,10 @@ class Turns:
 
 
 def take_turns(net: Any, vae: nn.Module, device: torch.device) -> Turns:
-    """Have the large parts of a model that was loaded on the CPU take turns on ``device``, and move the rest there."""
+    """Have the large parts of a model that was loaded on the CPU take turns on ``device``, and move the rest there.
+
+    Main memory holds the model, and while it is arranged its largest part once more.
+    """
     turns = Turns({"lm": net.lm, "refiner": net.refiner, "autoencoder": vae}, device)
     for tensor in _tensors(net):
         tensor.data = tensor.data.to(device)  # those of the parts are there
@@ -90,12 +105,3 @@ def _begins(tensors: list[Tensor]) -> list[int]:
     for tensor in tensors:
         begins.append(begins[-1] + -(-tensor.nbytes // ALIGNMENT) * ALIGNMENT)
     return begins
-
-
-def _packed(tensors: list[Tensor], *, pinned: bool) -> Tensor:
-    """Their bytes in one stretch of main memory, which a GPU may read by itself where it is pinned."""
-    *begins, length = _begins(tensors)
-    packed = torch.zeros(length, dtype=torch.uint8, pin_memory=pinned)
-    for tensor, begin in zip(tensors, begins, strict=True):
-        packed[begin : begin + tensor.nbytes].copy_(tensor.detach().contiguous().flatten().view(torch.uint8))
-    return packed

@@ -17,12 +17,10 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from songbloom.checkpoints.load import VAE
-from songbloom.checkpoints.tensor_files import write_safetensors
+from songbloom.checkpoints.tensor_files import open_safetensors, write_safetensors
 from songbloom.errors import CheckpointError, InvalidInput
 from songbloom.files import remove_parts, write_json, written_aside
 from songbloom.model.stft_vae import StftVae, StftVaeConfig
@@ -128,23 +126,27 @@ def save_autoencoder(model: StftVae, folder: Path) -> None:
     write_json(folder / "config.json", {"kind": "stft_vae", **model.config.to_dict()})
 
 
-def load_autoencoder(folder: Path) -> StftVae:
+def load_autoencoder(folder: Path, field: str = "autoencoder") -> StftVae:
     """The `StftVae` that `save_autoencoder` wrote, or that of a release, in float32 and evaluation mode.
+
+    Args:
+        field: what the folder is called where it holds none.
 
     Raises:
         InvalidInput: the folder holds none.
     """
-    weights = folder / VAE if (folder / VAE).is_file() else folder / "ema.safetensors"
+    own = folder / "ema.safetensors"
     try:
+        weights = open_safetensors(own if own.is_file() else folder / VAE)
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         values = dict(values.get("vae", values))
         values.pop("kind")
         model = StftVae(StftVaeConfig.from_dict(values))
-        model.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        model.load_state_dict({k: v.float() for k, v in weights.read(weights.names).items()})
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, CheckpointError) as error:
         reason = str(error).strip().splitlines()[0]
         remedy = f"holds no autoencoder ({reason}); name the run of `songbloom train autoencoder`, or a release"
-        raise InvalidInput("autoencoder", str(folder), remedy) from error
+        raise InvalidInput(field, str(folder), remedy) from error
     return model.eval()
 
 
@@ -315,7 +317,7 @@ def train_autoencoder(
     torch.manual_seed(training.seed)
     model, ema = StftVae(config), StftVae(config)
     if initial_weights is not None:
-        model.load_state_dict(load_autoencoder(initial_weights).state_dict())
+        model.load_state_dict(load_autoencoder(initial_weights, "initial_weights").state_dict())
     model.to(chosen)
     ema.to(chosen)
     optimizer = torch.optim.AdamW(

@@ -15,9 +15,9 @@ from songbloom.corpus.facts import facts_of
 from songbloom.corpus.generate import MANIFEST, corpus_name, read_manifest
 from songbloom.corpus.score import Score
 from songbloom.errors import InvalidInput
-from songbloom.files import remove_parts, written_aside
+from songbloom.files import written_aside
 from songbloom.model.vae import Vae
-from songbloom.train.examples import example_from_score, read_index, write_index
+from songbloom.train.examples import add_to_index, example_from_score, read_index, write_index
 
 CLIP_S = 10
 ENCODER = "encoder.npy"  # what a second of noise is to the store's autoencoder
@@ -66,15 +66,15 @@ def encode_corpus(
     ``store`` gets one ``.npz`` a song, and ``index.jsonl`` with each song's file and pair.
 
     Raises:
-        InvalidInput: the corpus has no songs, or the store was encoded with another autoencoder.
+        InvalidInput: the corpus has no songs, or the store was encoded with another autoencoder or in an earlier form.
     """
     if not (corpus / MANIFEST).is_file():
         raise InvalidInput("corpus", str(corpus), f"has no {MANIFEST}; make songs with `songbloom corpus`")
     rows, name = list(read_manifest(corpus)), corpus_name(corpus)
     store.mkdir(parents=True, exist_ok=True)
-    remove_parts(store)
     _claim(store, vae, device)
     index = read_index(store)
+    write_index(store, index)  # without a line that was cut
     for done, row in enumerate(rows, start=1):
         target = store / f"{name}-{row['number']:06d}.npz"
         if not target.exists():
@@ -84,7 +84,7 @@ def encode_corpus(
                 np.savez(file, **arrays)  # type: ignore[arg-type]
         if target.name not in index:
             index[target.name] = f"{name}-{row['pair']}"
-            write_index(store, index)
+            add_to_index(store, target.name, index[target.name])
         if progress is not None:
             progress(done, len(rows))
     return len(index)
@@ -96,6 +96,8 @@ def _claim(store: Path, vae: Vae, device: str) -> None:
     noise = torch.randn(1, vae.audio_channels, vae.sample_rate, generator=torch.Generator().manual_seed(0))
     latents = vae.encode(0.1 * noise.to(device))[0][0].cpu().numpy()
     path = store / ENCODER
+    if not path.is_file() and read_index(store):
+        raise InvalidInput("store", str(store), f"is of an earlier form, without {ENCODER}; choose another folder")
     if not path.is_file():
         with written_aside(path) as aside, aside.open("wb") as file:
             np.save(file, latents)

@@ -102,24 +102,35 @@ def read_index(store: Path) -> dict[str, str]:
 
 
 def write_index(store: Path, index: Mapping[str, str]) -> None:
-    lines = (json.dumps({"file": file, "pair": pair}) + "\n" for file, pair in index.items())
-    write_bytes(store / INDEX, "".join(lines).encode())
+    write_bytes(store / INDEX, "".join(_line(file, pair) for file, pair in index.items()).encode())
+
+
+def add_to_index(store: Path, file: str, pair: str) -> None:
+    with (store / INDEX).open("a", encoding="utf-8") as index:
+        index.write(_line(file, pair))
+
+
+def _line(file: str, pair: str) -> str:
+    return json.dumps({"file": file, "pair": pair}) + "\n"
 
 
 class SongStore:
     """Encoded songs of a corpus: one ``.npz`` of latents (mean, float16) and labels a song, pairs share a card.
 
+    Args:
+        field: what the folder is called where there are none.
+
     Raises:
         InvalidInput: there are none.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, field: str = "store") -> None:
         self.folder = folder
         self.pairs: dict[str, list[Path]] = {}
         for file, pair in read_index(folder).items():
             self.pairs.setdefault(pair, []).append(folder / file)
         if not self.pairs:
-            raise InvalidInput("store", str(folder), "holds no encoded songs; make some with `songbloom train encode`")
+            raise InvalidInput(field, str(folder), "holds no encoded songs; make some with `songbloom train encode`")
 
     def __len__(self) -> int:
         return sum(len(files) for files in self.pairs.values())

@@ -71,8 +71,6 @@ def new_net(seed: int = 0) -> SongBloomNet:
     """A network with initial weights; token embedding and classifier start from the codes' meaning."""
     net = SongBloomNet(net_config())
     initialise(net, seed)
-    for parameter in net.facts.readers if net.facts is not None else ():
-        parameter.requires_grad_(False)
     std = net.config.init_std
     with torch.no_grad():
         for weight in (net.token_embedding.weight, net.get_parameter("classifier.2.weight")):

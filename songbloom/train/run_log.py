@@ -22,5 +22,5 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 def forget_later(path: Path, step: int) -> None:
     """Drop the rows of steps after ``step``, which a run that was killed comes to again, and a line that was cut."""
     if path.is_file():
-        kept = [row for row in read_log(path) if row["step"] <= step]
+        kept = [row for row in read_log(path) if row.get("step", 0) <= step]
         write_bytes(path, "".join(f"{json.dumps(row)}\n" for row in kept).encode())

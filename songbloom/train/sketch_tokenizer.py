@@ -172,7 +172,8 @@ def load_tokenizer(folder: Path) -> SketchTokenizer:
 
 @torch.no_grad()
 def probe(tokenizer: SketchTokenizer, store: Path) -> dict[str, float]:
-    """Share of frames told right, over songs not trained on: phone, pitch, chord, beat, and the whole token."""
+    """Share of frames told right, over songs not trained on: phone, pitch, chord, beat, and the whole token; without
+    what no frame of theirs has."""
     right, known = np.zeros(5), np.zeros(5)
     for path in (file for files in SongStore(store).pairs.values() for file in files):
         data = np.load(path)
@@ -186,5 +187,5 @@ def probe(tokenizer: SketchTokenizer, store: Path) -> dict[str, float]:
         kept = tokens < REST
         right[4] += int((codes == tokens)[kept].sum())
         known[4] += int(kept.sum())
-    shares = np.round(right / np.maximum(known, 1), 4).tolist()
-    return dict(zip(("phone", "pitch", "chord", "beat", "token"), shares, strict=True))
+    names = ("phone", "pitch", "chord", "beat", "token")
+    return {name: round(float(right[i] / known[i]), 4) for i, name in enumerate(names) if known[i]}

@@ -46,7 +46,7 @@ class TrainSettings:
     minutes: float = setting(about="of training, earlier runs in the folder included", above=0)
     learning_rate: float = setting(2e-3, above=0)
     warmup_steps: int = setting(100, "over which the rate rises", least=1)
-    decay_from: float = setting(0.6, "share of the run after which the rate falls linearly to 5 %%", least=0, most=1)
+    decay_from: float = setting(0.6, "share of the run after which the rate falls linearly to 5 %", least=0, most=1)
     weight_decay: float = setting(0.02, least=0)
     batch_positions: int = setting(3000, "of the language model in a batch, with padding", least=1)
     flow_blocks: int = setting(48, "blocks a step the refiner learns from; 0 for labels alone", least=0)

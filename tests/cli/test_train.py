@@ -88,6 +88,12 @@ def test_wrong_use(run, arguments, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_is_no_object_is_explained(run, tmp_path):
+    arguments = ["autoencoder", "--corpus", tmp_path, "--run", tmp_path / "x", "--network"]
+    for network in ("[1]", "{"):
+        assert "is no JSON object" in run("train", *arguments, network).err
+
+
 def test_help_names_every_stage_and_setting(run):
     assert all(stage in run("train", "--help").out for stage in train.STAGES)
     assert "--guide-weight" in run("train", "songs", "--help").out

@@ -16,6 +16,7 @@ import torch
 
 import songbloom
 from songbloom.generate.patches import compose, start
+from songbloom.model.kv_cache import NextPosition
 from songbloom.optimize.cuda_graphs import CudaRecorder, RecordedFunction, RecordedSteps
 from songbloom.optimize.levels import record
 
@@ -105,9 +106,9 @@ def test_the_memory_of_a_song_goes_with_it(recorded, request_for):
     kept = []
 
     def forgetful(step):
-        made = step()
+        value, memory = step(), step()
         kept.append(len(kept))
-        return lambda: made
+        return lambda: memory.copy_(value)
 
     recorded.net.lm.forward = RecordedSteps(type(recorded.net.lm).forward.__get__(recorded.net.lm), forgetful)
     cache = recorded.net.new_cache(2, 40)
@@ -117,6 +118,24 @@ def test_the_memory_of_a_song_goes_with_it(recorded, request_for):
     del cache
     gc.collect()
     assert kept and gone() is None
+
+
+def test_a_step_reads_nothing_that_nobody_keeps(plain):
+    """The place is kept by whoever records it, the cache by its song; a recording keeps nothing."""
+    following = NextPosition(plain.net.new_cache(1, 40), 40)
+    held = [value for value in vars(following).values() if isinstance(value, torch.Tensor)]
+    assert [id(x) for x in held] == [id(following.place)]
+
+
+def test_a_replay_that_does_nothing_is_not_used(plain, request_for, tiny_folder):
+    model = songbloom.load(str(tiny_folder), device="cpu")
+
+    def frozen(step):
+        result = step()
+        return lambda: result
+
+    record(model.net, frozen)
+    same([model.generate(request_for())], [plain.generate(request_for())])
 
 
 def test_a_replay_that_gives_something_else_is_not_used(plain, request_for, caplog, tiny_folder):
@@ -167,6 +186,7 @@ class FakeCuda:
             yield
 
         doubles = {
+            "device": lambda chosen: self.log.append(f"at {chosen}") or contextlib.nullcontext(),
             "graph_pool_handle": lambda: (0, 1),
             "current_stream": lambda: stream("main"),
             "Stream": lambda: stream("aside"),
@@ -182,8 +202,11 @@ class FakeCuda:
 
 def test_a_step_is_run_aside_then_recorded_then_replayed(monkeypatch):
     cuda, result = FakeCuda(monkeypatch), torch.ones(1)
-    replay = CudaRecorder()(lambda: cuda.log.append("step") or result)
-    recorded = ["aside waits for main", "on aside", "step", "main waits for aside", "record", "step", "back on main"]
+    recorder = CudaRecorder(torch.device("cuda:1"))
+    assert cuda.log.pop() == "at cuda:1"
+    replay = recorder(lambda: cuda.log.append("step") or result)
+    waits = ["aside waits for main", "on aside", "step", "main waits for aside"]
+    recorded = ["at cuda:1", *waits, "record", "step", "back on main"]
     assert cuda.log == recorded
     assert replay() is result and cuda.log == [*recorded, "replay"]
 
@@ -191,7 +214,7 @@ def test_a_step_is_run_aside_then_recorded_then_replayed(monkeypatch):
 def test_a_recording_that_fails_goes_back_to_its_stream(monkeypatch):
     cuda = FakeCuda(monkeypatch, fails=True)
     with pytest.raises(RuntimeError, match="capturing"):
-        CudaRecorder()(lambda: torch.ones(1))
+        CudaRecorder(torch.device("cuda:0"))(lambda: torch.ones(1))
     assert cuda.log[-1] == "back on main"
 
 

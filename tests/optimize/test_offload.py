@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from unittest import mock
 
 import pytest
 import torch
@@ -78,6 +79,33 @@ def test_parts_that_are_called_at_once_wait_for_each_other():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_a_copy_that_is_interrupted_is_made_again(monkeypatch):
+    parts = {name: torch.nn.Linear(8, 8) for name in ("lm", "refiner")}
+    wanted = {name: part.weight.detach().clone() for name, part in parts.items()}
+    parts["refiner"].prepare = parts["refiner"].forward
+    turns = Turns(parts, CPU)
+    turns.watch()
+    with torch.no_grad():
+        parts["lm"](torch.ones(1, 8))
+        with monkeypatch.context() as interrupted:
+            interrupted.setattr(torch.Tensor, "copy_", mock.Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                parts["refiner"](torch.ones(1, 8))
+        turns._stretch.zero_()  # whatever was copied by then
+        parts["lm"](torch.ones(1, 8))
+    assert torch.equal(parts["lm"].weight, wanted["lm"])
+
+
+def test_a_part_larger_than_a_piece_is_whole(monkeypatch):
+    monkeypatch.setattr("songbloom.optimize.offload.PIECE", 100)
+    part = torch.nn.Linear(8, 8)
+    wanted = {name: x.clone() for name, x in part.state_dict().items()}
+    Turns({"lm": part}, CPU).watch()
+    with torch.no_grad():
+        part(torch.ones(1, 8))
+    assert all(torch.equal(part.state_dict()[name], x) for name, x in wanted.items())
 
 
 def test_what_it_saves_is_reckoned():

@@ -75,6 +75,15 @@ def test_songs_of_the_same_names_in_another_corpus_are_others(tmp_path: Path) ->
     assert len(cache_of(tmp_path / "run", tmp_path / "a").songs) == 2
 
 
+def test_a_corpus_that_was_moved_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    write_song(tmp_path / "a", "song", 1000)
+    (tmp_path / "a/corpus.json").write_text('{"seed": 1}')
+    cache_of(tmp_path / "run", tmp_path / "a")
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert len(cache_of(tmp_path / "run", tmp_path / "b").songs) == 1
+
+
 def test_parts_are_no_songs_and_a_broken_song_is_named(tmp_path: Path) -> None:
     write_song(tmp_path, "whole", 1000)
     (tmp_path / ".song000001.flac").write_bytes(b"fLaC")

@@ -82,6 +82,24 @@ def test_a_crash_between_a_song_and_its_line_loses_nothing(autoencoder, store, c
     assert (own / "index.jsonl").read_text() == (store / "index.jsonl").read_text()
 
 
+def test_encoding_leaves_its_corpus_alone(autoencoder, store, corpus, tmp_path):
+    own, told = tmp_path / "corpus", "manifest.jsonl"
+    shutil.copytree(corpus, own)
+    with (own / told).open("a") as manifest:
+        manifest.write('{"number": 2, "audi')  # a corpus that is being made
+        manifest.flush()
+        before = (own / told).read_text(), (own / told).stat().st_ino
+        assert encode_corpus(own, load_autoencoder(autoencoder), shutil.copytree(store, tmp_path / "store")) == 2
+    assert ((own / told).read_text(), (own / told).stat().st_ino) == before
+
+
+def test_a_store_of_an_earlier_form_is_not_gone_on_with(autoencoder, store, corpus, tmp_path):
+    own = shutil.copytree(store, tmp_path / "store")
+    (own / "encoder.npy").unlink()
+    with pytest.raises(InvalidInput, match="store=.*of an earlier form"):
+        encode_corpus(corpus, load_autoencoder(autoencoder), own)
+
+
 def test_a_store_is_of_one_autoencoder(store, corpus):
     with torch.random.fork_rng():
         torch.manual_seed(5)
