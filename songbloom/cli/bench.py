@@ -8,9 +8,10 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from songbloom.checkpoints.registry import DEFAULT_LOCAL_DIR
+from songbloom.cli.model_options import add_model_options, model_options
 from songbloom.cli.terminal import DONE, Parser, write_line
 from songbloom.errors import InvalidInput
-from songbloom.request import OPTIMIZATION_LEVELS, QUANTIZATIONS
+from songbloom.request import QUANTIZATIONS
 
 if TYPE_CHECKING:
     from songbloom.pipeline import SongBloom
@@ -26,11 +27,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         help="a model's name or folder, or, with random weights, 'benchmark' (86 M parameters) or 'full' (1.87 B) "
         "(default: %(default)s)")  # fmt: skip
     add("--local-dir", default=DEFAULT_LOCAL_DIR, help="where downloaded models lie (default: %(default)s)")
-    add("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: %(default)s)")
-    add("--quantization", choices=QUANTIZATIONS, type=str.lower, default="none", help="(default: %(default)s)")
-    add("--optimization-level", choices=OPTIMIZATION_LEVELS, default="standard", help="(default: %(default)s)")
-    add("--offload", action="store_true", help="parts of the model take turns on a CUDA device")
-    add("--device", default="auto", help="auto, cuda, cuda:N, mps or cpu (default: %(default)s)")
+    add_model_options(parser)
     add("--threads", type=int, help="of the CPU (default: as many as PyTorch takes)")
     add("--steps", type=int, default=10, help="diffusion steps a block (default: %(default)s)")
     add("--batch", type=int, default=1, help="songs at once (default: %(default)s)")
@@ -133,22 +130,15 @@ def _load(options: argparse.Namespace, level: str) -> SongBloom:
     from songbloom.pipeline import assemble, choose_device, choose_dtype, load
 
     if options.model not in RANDOM:
-        return load(
-            options.model,
-            local_dir=options.local_dir,
-            dtype=options.dtype,
-            device=options.device,
-            quantization=options.quantization,
-            optimization_level=level,
-            offload=options.offload,
-        )
+        chosen = model_options(options) | {"optimization_level": level}
+        return load(options.model, local_dir=options.local_dir, **chosen)
     from songbloom.benchmark.models import random_model
 
     device = choose_device(options.device)
     check_offload(options.offload, device)
     dtype = choose_dtype(options.dtype, device)
     loaded = random_model(options.model, dtype, device, options.quantization, offload=options.offload)
-    return assemble(options.model, loaded, level)
+    return assemble(options.model, loaded, level, eight_bit_cache=options.eight_bit_cache)
 
 
 def _device_name(model: SongBloom) -> str:

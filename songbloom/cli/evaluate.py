@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from songbloom.checkpoints.registry import DEFAULT_LOCAL_DIR
+from songbloom.cli.model_options import add_model_options, model_options
 from songbloom.cli.terminal import DONE, Parser, write_line
 
 
@@ -24,6 +25,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, help="diffusion steps (default: the model's)")
     parser.add_argument("--cfg-coef", type=float, help="guidance (default: the model's)")
     parser.add_argument("--temperature", type=float, help="of the sketch (default: the model's)")
+    add_model_options(parser)
     return parser
 
 
@@ -43,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     settings = SongSettings(
         seed=options.seed, steps=options.steps, cfg_coef=options.cfg_coef, temperature=options.temperature
     )
-    model = load(options.model_name, local_dir=options.local_dir)
+    model = load(options.model_name, local_dir=options.local_dir, **model_options(options))
     size_mb = model_size_mb(options.model_name, options.local_dir)
     # Two steps a song: to make it, and to measure it.
     with tqdm(total=2 * options.songs, unit="step", file=sys.stderr) as bar:

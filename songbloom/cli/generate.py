@@ -15,18 +15,11 @@ from tqdm import tqdm
 
 from songbloom.checkpoints.registry import DEFAULT_LOCAL_DIR
 from songbloom.cli.jsonl import read_requests
+from songbloom.cli.model_options import add_model_options, model_options
 from songbloom.cli.terminal import DONE, FAILED, Parser, write_line
 from songbloom.errors import InvalidInput, OutputError
 from songbloom.files import check_target
-from songbloom.request import (
-    GUIDANCE,
-    OPTIMIZATION_LEVELS,
-    PROFILES,
-    QUANTIZATIONS,
-    SOLVERS,
-    SongRequest,
-    SongSettings,
-)
+from songbloom.request import GUIDANCE, PROFILES, SOLVERS, SongRequest, SongSettings
 
 if TYPE_CHECKING:
     from songbloom.pipeline import Progress, SongBloom
@@ -65,16 +58,9 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--batch-size", type=int, default=1, help="songs of --input-jsonl made side by side (default: 1)")
     add("--stream", metavar="-", help="write one song to standard output while it is composed, as a 16-bit WAV file")
     add("--seed", type=int, help="0 to 2**63 - 1; the same seed makes the same song (default: drawn)")
-    add("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: %(default)s)")
-    add("--quantization", choices=QUANTIZATIONS, type=str.lower, default="none",
-        help="of the weights (default: %(default)s)")  # fmt: skip
-    add("--optimization-level", choices=OPTIMIZATION_LEVELS, default="standard",
-        help="aggressive compiles, which pays on long runs (default: %(default)s)")  # fmt: skip
-    add("--eight-bit-cache", action="store_true", help="keep what the model remembers of a song in 8 bits")
-    add("--offload", action="store_true", help="on a small GPU: parts of the model take turns on it")
+    add_model_options(parser)
     add("--profile", choices=PROFILES, default="none",
         help="auto: all of these by the memory that is free (default: %(default)s)")  # fmt: skip
-    add("--device", default="auto", help="auto, cuda, cuda:N, mps or cpu (default: %(default)s)")
     add("--cfg-coef", type=float, help="guidance, 0 to 5; 1 is none")
     add("--steps", type=int, help="diffusion steps, 10 to 100; fewer where the model allows it")
     add("--top-k", type=int, help="candidates for each sketch token; 0 keeps all")
@@ -132,15 +118,7 @@ def _load(options: argparse.Namespace) -> SongBloom:
     import songbloom
 
     return songbloom.load(
-        options.model_name,
-        local_dir=options.local_dir,
-        dtype=options.dtype,
-        device=options.device,
-        quantization=options.quantization,
-        optimization_level=options.optimization_level,
-        eight_bit_cache=options.eight_bit_cache,
-        offload=options.offload,
-        profile=options.profile,
+        options.model_name, local_dir=options.local_dir, profile=options.profile, **model_options(options)
     )
 
 

@@ -33,9 +33,11 @@ def asked(monkeypatch) -> dict:
 def test_a_table_then_one_json_line_and_a_file_with_every_song(run, tiny_folder, tmp_path, asked):
     file = tmp_path / "numbers.json"
     code, out, _ = run(
-        "evaluate", "--model-name", tiny_folder, "--songs", 2, "--stages", "--json", file, "--seed", 7, "--steps", 12
-    )
+        "evaluate", "--model-name", tiny_folder, "--songs", 2, "--stages", "--json", file, "--seed", 7, "--steps", 12,
+        "--quantization", "int8",
+    )  # fmt: skip
     assert code == 0
+    assert asked["model"].profile.quantization == "int8"
     lines = out.splitlines()
     assert lines[0].startswith("measure") and "corpus ceiling" in lines[0]
     assert json.loads(lines[-1]) == RESULT | {"songs": 2}
