@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -32,7 +31,7 @@ from songbloom.train.losses_audio import (
     scale_invariant_sdr,
     spectrum_loss,
 )
-from songbloom.train.run_log import forget_later
+from songbloom.train.run_folder import forget_later, state_to_resume
 from songbloom.train.settings import check_settings, setting
 
 logger = logging.getLogger(__name__)
@@ -106,15 +105,11 @@ class TrainingState:
             torch.save(content, aside)
 
     def load(self, path: Path) -> None:
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        remedy = "go on with the network it was begun with, take another folder, or begin anew with --fresh"
+        with state_to_resume(path, remedy) as content:
             self.model.load_state_dict(content["model"])
             self.ema.load_state_dict(content["ema"])
             self.optimizer.load_state_dict(content["optimizer"])
-        except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            remedy = "go on with the network it was begun with, take another folder, or begin anew with --fresh"
-            raise CheckpointError(f"{path} is not of such a run ({reason}); {remedy}") from error
         self.generator.set_state(content["generator"])
         self.step, self.seconds = content["step"], content["seconds"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from songbloom.errors import InvalidInput
 from songbloom.pictures import drawing
-from songbloom.train.run_log import read_log
+from songbloom.train.run_folder import read_log
 
 SMOOTHING = 0.9  # weight of the past in the line drawn over the raw values
 

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 import torch.distributed as dist
@@ -30,7 +29,7 @@ from songbloom.pipeline import choose_device
 from songbloom.train.attention_guide import CURRENT_LAYER, NEXT_LAYER, AttentionProbe
 from songbloom.train.examples import Example, stack_latents, stack_tokens
 from songbloom.train.objective import training_forward
-from songbloom.train.run_log import forget_later
+from songbloom.train.run_folder import forget_later, state_to_resume
 from songbloom.train.settings import check_settings, setting
 
 log = logging.getLogger(__name__)
@@ -117,18 +116,13 @@ class Trainer:
             forget_later(run / "log.jsonl", self.step)
 
     def _resume(self) -> None:
-        path = self.run / "state.pt"
-        other = "go on with the settings it was begun with, or take another folder"
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
+        remedy = "go on with the settings it was begun with, or take another folder"
+        with state_to_resume(self.run / "state.pt", remedy) as state:
             self.net.load_state_dict(state["net"])
             self.optimizer.load_state_dict(state["optimizer"])
-        except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise CheckpointError(f"{path} is not of such a run ({reason}); {other}") from error
+            self.ema = {name: value.to(self.device) for name, value in state["ema"].items()}
         for group, decay in zip(self.optimizer.param_groups, (self.settings.weight_decay, 0.0), strict=True):
             group["weight_decay"] = decay
-        self.ema = state["ema"]
         self.step, self.seconds = state["step"], state["seconds"]
         self.generator.manual_seed(self.settings.seed + self.step + 7919 * self.rank)
         log.info("resumed %s at step %d after %.1f minutes", self.run, self.step, self.seconds / 60)

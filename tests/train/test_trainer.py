@@ -21,7 +21,7 @@ from songbloom.model.sketch_codes import NUM_CODES, REST
 from songbloom.train.curves import draw_curves
 from songbloom.train.examples import Example, SongStore, batches, compose_examples, example_from_score
 from songbloom.train.mini import FRAME_RATE, new_net, vocabulary
-from songbloom.train.run_log import read_log
+from songbloom.train.run_folder import read_log
 from songbloom.train.trainer import Trainer, TrainSettings, initialise
 
 SETTINGS = TrainSettings(minutes=0.02, batch_positions=400, warmup_steps=2, checkpoint_minutes=100, flow_blocks=4)
