@@ -157,7 +157,7 @@ def test_both_cards_of_a_song_tell_the_same_and_deleted_songs_stay_away(studio, 
     job_id = page.made()
     now = page.finished(job_id)
     now.locator("summary").click()
-    assert f'"seed": "{seed}"' in now.locator("pre").inner_text()
+    page.until(lambda: f'"seed": "{seed}"' in now.locator("pre").inner_text())  # written when the part has opened
     page.tab(1)
     kept = page.card(job_id, "#sb-library")
     kept.get_by_role("button", name="Edit").click()
