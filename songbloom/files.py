@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,13 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
     """Write ``content`` as JSON whole or not at all; raises OutputError as :func:`written_aside` does."""
     write_bytes(path, as_json(content))
+
+
+def read_json_lines(path: Path) -> Iterator[Any]:
+    """What the lines of a file say in JSON; nothing where there is no file, and without a line that a crash has cut."""
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        with suppress(ValueError):
+            yield json.loads(line)
 
 
 def as_json(content: Any) -> bytes:

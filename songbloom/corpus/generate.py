@@ -23,6 +23,7 @@ from songbloom.corpus.render import SAMPLE_RATE, Studio
 from songbloom.corpus.score import Score
 from songbloom.corpus.settings import CorpusSettings
 from songbloom.errors import InvalidInput, OutputError
+from songbloom.files import read_json_lines
 
 logger = logging.getLogger(__name__)
 
@@ -164,12 +165,9 @@ def _write_song(studio: Studio, root: Path, seed: int, settings: CorpusSettings,
 
 def read_manifest(root: Path) -> Iterator[dict[str, Any]]:
     """Rows of finished songs, without a line that was cut by a crash."""
-    path = root / MANIFEST
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        with contextlib.suppress(ValueError):
-            row = json.loads(line)
-            if (root / row["audio"]).exists() and (root / row["score"]).exists():
-                yield row
+    for row in read_json_lines(root / MANIFEST):
+        if (root / row["audio"]).exists() and (root / row["score"]).exists():
+            yield row
 
 
 def _write_manifest(root: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from songbloom.errors import InvalidInput
+from songbloom.files import read_json_lines
 from songbloom.pictures import drawing
-from songbloom.train.run_folder import read_log
 
 SMOOTHING = 0.9  # weight of the past in the line drawn over the raw values
 
@@ -18,7 +18,7 @@ def draw_curves(run: Path, output: Path) -> Path:
         InvalidInput: the run has no log.
         NotAvailable: matplotlib, of the extra ``train``, is missing.
     """
-    rows = read_log(run / "log.jsonl")
+    rows = list(read_json_lines(run / "log.jsonl"))
     if not rows:
         raise InvalidInput("run", str(run), "has no log.jsonl, or nothing in it yet; train it first")
     names = [n for n in dict.fromkeys(key for row in rows for key in row) if n not in ("step", "minutes", "done")]

@@ -72,8 +72,8 @@ def encode_corpus(
         raise InvalidInput("corpus", str(corpus), f"has no {MANIFEST}; make songs with `songbloom corpus`")
     rows, name = list(read_manifest(corpus)), corpus_name(corpus)
     store.mkdir(parents=True, exist_ok=True)
-    _claim(store, vae, device)
     index = read_index(store)
+    _claim(store, vae, device, empty=not index)
     write_index(store, index)  # without a line that was cut
     for done, row in enumerate(rows, start=1):
         target = store / f"{name}-{row['number']:06d}.npz"
@@ -91,14 +91,14 @@ def encode_corpus(
 
 
 @torch.no_grad()
-def _claim(store: Path, vae: Vae, device: str) -> None:
+def _claim(store: Path, vae: Vae, device: str, *, empty: bool) -> None:
     """Note how the store's autoencoder encodes, or see that this one encodes alike."""
     noise = torch.randn(1, vae.audio_channels, vae.sample_rate, generator=torch.Generator().manual_seed(0))
     latents = vae.encode(0.1 * noise.to(device))[0][0].cpu().numpy()
     path = store / ENCODER
-    if not path.is_file() and read_index(store):
-        raise InvalidInput("store", str(store), f"is of an earlier form, without {ENCODER}; choose another folder")
     if not path.is_file():
+        if not empty:
+            raise InvalidInput("store", str(store), f"is of an earlier form, without {ENCODER}; choose another folder")
         with written_aside(path) as aside, aside.open("wb") as file:
             np.save(file, latents)
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from songbloom.corpus.labels import label_frames
 from songbloom.corpus.score import Score
 from songbloom.corpus.settings import CorpusSettings
 from songbloom.errors import InvalidInput
-from songbloom.files import write_bytes
+from songbloom.files import read_json_lines, write_bytes
 from songbloom.model.sketch_codes import REST, codes_from_labels
 
 
@@ -93,12 +92,7 @@ INDEX = "index.jsonl"
 
 def read_index(store: Path) -> dict[str, str]:
     """The pair of each file of a store; nothing where there is no index, and not what a crash has cut."""
-    index: dict[str, str] = {}
-    for line in (store / INDEX).read_text(encoding="utf-8").splitlines() if (store / INDEX).is_file() else ():
-        with contextlib.suppress(ValueError):
-            row = json.loads(line)
-            index[row["file"]] = row["pair"]
-    return index
+    return {row["file"]: row["pair"] for row in read_json_lines(store / INDEX)}
 
 
 def write_index(store: Path, index: Mapping[str, str]) -> None:

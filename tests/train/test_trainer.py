@@ -15,13 +15,13 @@ import torch
 from songbloom.checkpoints.tensor_files import write_safetensors, write_shards
 from songbloom.corpus.compose import compose
 from songbloom.errors import CheckpointError, InvalidInput
+from songbloom.files import read_json_lines
 from songbloom.model.config import LyricsConfig, NetConfig
 from songbloom.model.network import SongBloomNet
 from songbloom.model.sketch_codes import NUM_CODES, REST
 from songbloom.train.curves import draw_curves
 from songbloom.train.examples import Example, SongStore, batches, compose_examples, example_from_score
 from songbloom.train.mini import FRAME_RATE, new_net, vocabulary
-from songbloom.train.run_folder import read_log
 from songbloom.train.trainer import Trainer, TrainSettings, initialise
 
 SETTINGS = TrainSettings(minutes=0.02, batch_positions=400, warmup_steps=2, checkpoint_minutes=100, flow_blocks=4)
@@ -153,7 +153,7 @@ def test_what_a_killed_run_wrote_too_much_is_dropped(tmp_path, batch):
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 9, "mi')
     (tmp_path / ".songbloom-0123.part").write_bytes(b"half a state")
     Trainer(small_net(), tmp_path, SETTINGS)
-    assert read_log(tmp_path / "log.jsonl") == rows[:2]
+    assert list(read_json_lines(tmp_path / "log.jsonl")) == rows[:2]
     assert not list(tmp_path.glob(".*.part"))
 
 
@@ -166,7 +166,7 @@ def test_the_log_tells_means_of_what_was_measured(tmp_path, batch, monkeypatch):
     plain = trainer.losses
     monkeypatch.setattr(trainer, "losses", lambda examples: told.append(plain(examples)) or told[-1])
     trainer.train(lambda done: cycle([songs, songs, batch]))
-    (row,) = read_log(tmp_path / "log.jsonl")
+    (row,) = read_json_lines(tmp_path / "log.jsonl")
     assert [("flow" in losses) for losses in told] == [True, True, False]
     assert row["flow"] == pytest.approx(float(sum(losses["flow"] for losses in told[:2])) / 2, abs=1e-3)
     assert row["tokens"] == pytest.approx(float(sum(losses["tokens"] for losses in told)) / 3, abs=1e-3)
